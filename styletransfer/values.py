@@ -1,0 +1,235 @@
+"""Plain values that cross the border between Django and torch; free of both."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from styletransfer.errors import InvalidRecipe
+
+Image = NDArray[np.uint8]
+"""RGB pixels, ``(H, W, 3)``."""
+
+Normalization = Literal["gatys", "spatial"]
+Direction = Literal["lower", "higher"]
+
+VGG19_LAYERS = tuple(
+    f"relu{block}_{index}"
+    for block, depth in enumerate((2, 2, 4, 4, 4), start=1)
+    for index in range(1, depth + 1)
+)
+"""The layers a recipe may name, shallowest first."""
+
+
+def canonical_json(value: object) -> str:
+    """Write JSON that is equal for equal values: sorted keys, no spaces, no NaN."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def sha256_of(value: object) -> str:
+    """Hash a value by its canonical JSON."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class MetricSpec:
+    """What the rest of the platform has to know about a metric.
+
+    Attributes:
+        per_pair: it has a value for each pair, whose mean is the score.
+        needs: of ``vgg``, ``inception``, ``discriminator``.
+    """
+
+    key: str
+    version: int
+    direction: Direction
+    per_pair: bool
+    needs: frozenset[str]
+    title: str
+
+
+def _metric(key: str, title: str, needs: str, *, per_pair: bool = True) -> MetricSpec:
+    return MetricSpec(key, 1, "lower", per_pair, frozenset(needs.split()), title)
+
+
+METRICS: Mapping[str, MetricSpec] = {
+    spec.key: spec
+    for spec in (
+        _metric("content", "Content loss", "vgg"),
+        _metric("style", "Style loss", "vgg"),
+        _metric("adversarial", "Adversarial loss", "discriminator"),
+        _metric("total", "Total loss", "vgg"),
+        _metric("fid_pytorch", "FID (pytorch-fid)", "inception", per_pair=False),
+        _metric("content_relative", "Content loss relative to style paste", "vgg"),
+        _metric("style_relative", "Style loss relative to identity", "vgg"),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """How a phase scores: layers, weights and metrics.
+
+    Attributes:
+        alpha: weight of the content loss in the total.
+        beta: weight of the style loss.
+        gamma: weight of the adversarial loss; needs a discriminator unless zero.
+        discriminator_sha256: of the discriminator's file.
+
+    Raises:
+        InvalidRecipe: its parts contradict each other.
+    """
+
+    content_layer: str = "relu4_2"
+    style_layers: tuple[str, ...] = ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1")
+    style_weights: tuple[float, ...] = (0.2,) * 5
+    normalization: Normalization = "gatys"
+    alpha: float = 1.0
+    beta: float = 1.0
+    gamma: float = 0.0
+    discriminator_sha256: str | None = None
+    metrics: tuple[str, ...] = tuple(METRICS)
+
+    def __post_init__(self) -> None:
+        # 1 and 1.0, a list and a tuple must not differ in the hash.
+        for name in ("alpha", "beta", "gamma"):
+            object.__setattr__(self, name, float(getattr(self, name)))
+        object.__setattr__(self, "style_layers", tuple(self.style_layers))
+        object.__setattr__(self, "style_weights", tuple(float(w) for w in self.style_weights))
+        object.__setattr__(self, "metrics", tuple(self.metrics))
+        for problem in self._problems():
+            raise InvalidRecipe(problem)
+
+    def _problems(self) -> list[str]:
+        layers = (self.content_layer, *self.style_layers)
+        weights = (self.alpha, self.beta, self.gamma, *self.style_weights)
+        checks = {
+            f"layers are {', '.join(VGG19_LAYERS)}": set(layers) <= set(VGG19_LAYERS),
+            "style layers are named once each, at least one": (
+                0 < len(self.style_layers) == len(set(self.style_layers))
+            ),
+            "each style layer needs a weight": len(self.style_layers) == len(self.style_weights),
+            "weights are finite and not negative": all(math.isfinite(w) and w >= 0 for w in weights),
+            "normalization is 'gatys' or 'spatial'": self.normalization in get_args(Normalization),
+            f"metrics are {', '.join(METRICS)}": set(self.metrics) <= set(METRICS),
+            "metrics are named once each, at least one": (
+                0 < len(self.metrics) == len(set(self.metrics))
+            ),
+            "an adversarial term needs a discriminator": (
+                self.gamma == 0 or self.discriminator_sha256 is not None
+            ),
+        }
+        return [rule for rule, holds in checks.items() if not holds]
+
+    @property
+    def measured(self) -> tuple[str, ...]:
+        """Name the metrics a score card will hold: without a discriminator, no adversarial one."""
+        if self.discriminator_sha256 is not None:
+            return self.metrics
+        return tuple(key for key in self.metrics if "discriminator" not in METRICS[key].needs)
+
+    def calibrated(self, *, alpha: float, beta: float, gamma: float) -> Self:
+        """Return the same recipe with other weights of the total."""
+        return replace(self, alpha=alpha, beta=beta, gamma=gamma)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            key: list(value) if isinstance(value, tuple) else value
+            for key, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote; unknown names are refused.
+
+        Raises:
+            InvalidRecipe: a name is unknown, a value has the wrong type or contradicts another.
+        """
+        try:
+            return cls(**data)
+        except TypeError as error:
+            raise InvalidRecipe(f"not a recipe: {error}") from error
+
+    def canonical_json(self) -> str:
+        """Return the one JSON text whose hash names this recipe."""
+        return canonical_json(self.to_json())
+
+    def sha256(self) -> str:
+        """Hash the recipe."""
+        return sha256_of(self.to_json())
+
+
+@dataclass(frozen=True, slots=True)
+class ExtractorPin:
+    """A feature network's name and the hash of its weights."""
+
+    name: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """A score with its interval, where one is defined."""
+
+    value: float
+    low: float | None = None
+    high: float | None = None
+
+    def to_json(self) -> dict[str, float | None]:
+        """Return plain JSON values."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceImages:
+    """What a phase scores against: one image size, 8-bit RGB.
+
+    Attributes:
+        pairs: (index into contents, index into styles), in the order of the outputs.
+        reals: real images of the target style for FID; none of them in a pair.
+        sha256: names the whole set.
+    """
+
+    contents: Sequence[Image]
+    styles: Sequence[Image]
+    pairs: Sequence[tuple[int, int]]
+    reals: Sequence[Image]
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScoreCard:
+    """What scoring one submission found.
+
+    Attributes:
+        scores: by metric key; bit-identical for equal inputs, versions and threads.
+        per_pair: by metric key, in the order of the pairs.
+        measurements: times, memory, device; they differ from run to run.
+        provenance: hashes and versions of all that went in.
+    """
+
+    scores: Mapping[str, Estimate]
+    per_pair: Mapping[str, list[float]]
+    measurements: Mapping[str, Any] = field(default_factory=dict)
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+
+    @property
+    def scores_sha256(self) -> str:
+        """Hash the canonical JSON of the scores."""
+        return sha256_of({key: estimate.to_json() for key, estimate in self.scores.items()})
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            "scores": {key: estimate.to_json() for key, estimate in self.scores.items()},
+            "scores_sha256": self.scores_sha256,
+            "per_pair": {key: list(values) for key, values in self.per_pair.items()},
+            "measurements": dict(self.measurements),
+            "provenance": dict(self.provenance),
+        }
