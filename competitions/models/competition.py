@@ -1,0 +1,62 @@
+from datetime import datetime
+from typing import Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import models
+from django.db.models import Max, Min, Q
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
+
+
+class CompetitionQuerySet(models.QuerySet["Competition"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
+        """Keep what ``user`` may know of: published competitions and their own."""
+        if user.is_superuser:
+            return self
+        published = Q(published_at__isnull=False)
+        if not user.is_authenticated:
+            return self.filter(published)
+        organized = Competition.objects.filter(organizers=user).values("pk")
+        return self.filter(published | Q(pk__in=organized))
+
+    def with_dates(self) -> Self:
+        """Add ``opens_at`` and ``closes_at``: the first opening and last closing of a phase."""
+        return self.annotate(
+            opens_at=Min("phases__opens_at"),
+            closes_at=Max("phases__closes_at"),
+        )
+
+
+class Competition(models.Model):
+    """What participants enter: one subject, one or more phases."""
+
+    slug = models.SlugField(_("address"), unique=True)
+    title = models.CharField(_("title"), max_length=120)
+    summary = models.CharField(_("summary"), max_length=300)
+    description = models.TextField(_("description"), help_text=_("Markdown"))
+    organizers = models.ManyToManyField(
+        settings.AUTH_USER_MODEL,
+        verbose_name=_("organizers"),
+        related_name="organized_competitions",
+        blank=True,
+    )
+    published_at = models.DateTimeField(_("published at"), null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    # Present on rows that came through with_dates().
+    opens_at: datetime | None
+    closes_at: datetime | None
+
+    objects = CompetitionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("competition")
+        verbose_name_plural = _("competitions")
+        ordering = ["-published_at", "slug"]
+
+    def __str__(self) -> str:
+        return self.title
+
+    def get_absolute_url(self) -> str:
+        return reverse("competition", args=[self.slug])

@@ -1,0 +1,114 @@
+"""Fixed images that a phase scores against. Once frozen they never change."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+
+class ReferenceSet(models.Model):
+    name = models.CharField(_("name"), max_length=120)
+    image_size = models.PositiveSmallIntegerField(_("image size"), default=256)
+    sha256 = models.CharField(max_length=64, blank=True)
+    frozen_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name = _("reference set")
+        verbose_name_plural = _("reference sets")
+        constraints = [
+            models.CheckConstraint(
+                condition=(Q(sha256="") & Q(frozen_at__isnull=True))
+                | (~Q(sha256="") & Q(frozen_at__isnull=False)),
+                name="reference_set_frozen_with_its_hash",
+            ),
+            models.CheckConstraint(
+                condition=Q(image_size__gte=32) & Q(image_size__lte=1024),
+                name="reference_set_image_size_in_range",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def require_thawed(self) -> None:
+        if self.frozen_at is not None:
+            raise ValidationError(_("This reference set is in use: make a new one instead."))
+
+
+class ImageRole(models.TextChoices):
+    CONTENT = "content", _("content image")
+    STYLE = "style", _("style image")
+    REAL = "real", _("reference for FID")
+
+
+class ReferenceImage(models.Model):
+    """One 8-bit RGB PNG of the set's size, named by what it plays in the set."""
+
+    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="images")
+    role = models.CharField(max_length=7, choices=ImageRole)
+    position = models.PositiveIntegerField()
+    name = models.CharField(max_length=100)
+    file = models.FileField(upload_to="references/%Y/%m/")
+    pixels_sha256 = models.CharField(max_length=64)
+    credit = models.CharField(max_length=200, blank=True)
+    licence = models.CharField(max_length=100, blank=True)
+    source = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["reference_set", "role", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference_set", "role", "position"], name="reference_image_place_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["reference_set", "role", "name"], name="reference_image_name_unique"
+            ),
+            models.CheckConstraint(
+                condition=Q(role__in=ImageRole.values), name="reference_image_role_known"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.reference_set.require_thawed()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self.reference_set.require_thawed()
+        return super().delete(*args, **kwargs)
+
+
+class Pair(models.Model):
+    """One content image with the style it is to be given."""
+
+    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="pairs")
+    position = models.PositiveIntegerField()
+    content = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
+    style = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
+
+    class Meta:
+        ordering = ["reference_set", "position"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["reference_set", "position"], name="pair_position_unique"
+            ),
+            models.UniqueConstraint(
+                fields=["reference_set", "content", "style"], name="pair_unique"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.content} / {self.style}"
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        self.reference_set.require_thawed()
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> tuple[int, dict[str, int]]:
+        self.reference_set.require_thawed()
+        return super().delete(*args, **kwargs)

@@ -1,0 +1,53 @@
+"""Who may do what. Every permission question is answered here, and nowhere else."""
+
+from datetime import datetime
+
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.utils.translation import gettext_lazy as _
+
+from competitions.errors import Forbidden
+from competitions.models import Competition, Participant, Phase, Team
+
+Viewer = AbstractUser | AnonymousUser
+
+
+def is_organizer(user: Viewer, competition: Competition) -> bool:
+    if not user.is_authenticated:
+        return False
+    return user.is_superuser or competition.organizers.filter(pk=user.pk).exists()
+
+
+def require_organizer(user: Viewer, competition: Competition) -> None:
+    if not is_organizer(user, competition):
+        raise Forbidden("not_an_organizer", _("Only the competition's organizers may do this."))
+
+
+def may_see_outputs(user: Viewer, phase: Phase) -> bool:
+    """Pictures and per-image values would give hidden pairs away."""
+    return phase.pairs_public or is_organizer(user, phase.competition)
+
+
+def team_of(user: AbstractUser, competition: Competition) -> Team | None:
+    entered = Participant.objects.filter(user=user, competition=competition)
+    found = entered.select_related("team").first()
+    return found.team if found else None
+
+
+def require_can_submit(user: AbstractUser, *, phase: Phase, at: datetime) -> Team:
+    """Return the team that ``user`` submits for.
+
+    Raises:
+        Forbidden: ``user`` has not joined the competition, or the phase is closed.
+    """
+    team = team_of(user, phase.competition)
+    if team is None:
+        raise Forbidden(
+            "not_a_participant", _("Join the competition before you submit to it.")
+        )
+    if not phase.is_open_at(at):
+        if at < phase.opens_at:
+            detail = _("This phase is not open yet. See when it opens and submit then.")
+        else:
+            detail = _("This phase is closed. Look for another open phase of the competition.")
+        raise Forbidden("phase_closed", detail, opens_at=phase.opens_at, closes_at=phase.closes_at)
+    return team

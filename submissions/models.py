@@ -1,0 +1,221 @@
+"""Submissions: one row each, moved only by conditional updates."""
+
+import uuid
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.contrib.auth.models import AbstractUser, AnonymousUser
+from django.db import models
+from django.db.models import F, Q
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from competitions.models import Competition, Phase, Team
+from submissions.failures import Failure
+from submissions.states import ACTIVE, EXPLAINED, MAY_BE_SENT_AGAIN, Status, is_final, sources_of
+
+
+class SubmissionQuerySet(models.QuerySet["Submission"]):
+    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
+        """Keep what ``user`` may know of.
+
+        That is: scored submissions of competitions they can see, everything of their own team,
+        and everything of the competitions they organize.
+        """
+        if user.is_superuser:
+            return self
+        scored = Q(
+            status=Status.SCORED, phase__competition__in=Competition.objects.visible_to(user)
+        )
+        if not user.is_authenticated:
+            return self.filter(scored)
+        return self.filter(scored | self._held_by(user))
+
+    def manageable_by(self, user: AbstractUser | AnonymousUser) -> Self:
+        """Keep what ``user`` may cancel and read the log of: own team's and organized ones."""
+        if user.is_superuser:
+            return self
+        if not user.is_authenticated:
+            return self.none()
+        return self.filter(self._held_by(user))
+
+    @staticmethod
+    def _held_by(user: AbstractUser) -> Q:
+        teams = Team.objects.filter(participants__user=user).values("pk")
+        organized = Competition.objects.filter(organizers=user).values("pk")
+        return Q(team__in=teams) | Q(phase__competition__in=organized)
+
+    def for_listing(self) -> Self:
+        """Load what one row of a listing shows, in one query."""
+        return self.select_related("team", "phase__competition").order_by("-created_at")
+
+    def ahead_of(self, submission: "Submission") -> Self:
+        """Keep what waits for the evaluation workers longer than ``submission``."""
+        return self.filter(status=Status.QUEUED).filter(
+            Q(queued_at__lt=submission.queued_at)
+            | Q(queued_at=submission.queued_at, pk__lt=submission.pk)
+        )
+
+    def waiting(self, status: Status, at: datetime) -> Self:
+        """Keep rows of ``status`` that no worker holds and that may be started at ``at``."""
+        return self.filter(
+            Q(lease_expires_at__isnull=True),
+            Q(not_before__isnull=True) | Q(not_before__lte=at),
+            status=status,
+        )
+
+
+class Submission(models.Model):
+    """One checkpoint, entered by a team in a phase."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    phase = models.ForeignKey(Phase, models.PROTECT, related_name="submissions")
+    team = models.ForeignKey(Team, models.PROTECT, related_name="submissions")
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="submissions"
+    )
+    checkpoint = models.FileField(upload_to="checkpoints/%Y/%m/")
+    file_name = models.CharField(max_length=100)  # a label; never a path
+    size_bytes = models.PositiveBigIntegerField()
+    sha256 = models.CharField(max_length=64)
+    manifest = models.JSONField()
+    manifest_sha256 = models.CharField(max_length=64)
+
+    status = models.CharField(max_length=14, choices=Status, default=Status.CHECKING)
+    failure_code = models.CharField(max_length=40, blank=True)
+    failure_facts = models.JSONField(default=dict, blank=True)
+    step = models.CharField(max_length=20, blank=True)
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_of = models.PositiveIntegerField(default=0)
+
+    created_at = models.DateTimeField(default=now, editable=False)
+    status_changed_at = models.DateTimeField(default=now)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    queued_at = models.DateTimeField(null=True, blank=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    # Which attempt holds the row, until when, and how often the platform let it down.
+    attempt = models.PositiveIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+    faults = models.PositiveSmallIntegerField(default=0)
+
+    objects = SubmissionQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("submission")
+        verbose_name_plural = _("submissions")
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                name="submission_status_known", condition=Q(status__in=Status.values)
+            ),
+            models.CheckConstraint(
+                name="submission_failure_explained",
+                condition=(Q(status__in=EXPLAINED) & ~Q(failure_code=""))
+                | (~Q(status__in=EXPLAINED) & Q(failure_code="")),
+            ),
+            models.CheckConstraint(
+                name="submission_lease_only_while_worked_on",
+                condition=Q(lease_expires_at__isnull=True)
+                | Q(status__in=[Status.CHECKING, Status.RUNNING]),
+            ),
+            models.CheckConstraint(
+                name="submission_running_has_a_lease",
+                condition=~Q(status=Status.RUNNING) | Q(lease_expires_at__isnull=False),
+            ),
+            models.UniqueConstraint(
+                name="submission_not_sent_twice",
+                fields=["phase", "team", "sha256", "manifest_sha256"],
+                condition=~Q(status__in=MAY_BE_SENT_AGAIN),
+            ),
+        ]
+        indexes = [
+            # The sweeper and the queue position ask for active rows only, which are few.
+            models.Index(
+                name="submission_active",
+                fields=["status", "queued_at"],
+                condition=Q(status__in=ACTIVE),
+            ),
+            # Quotas count a team's submissions to a phase by time.
+            models.Index(name="submission_quota", fields=["phase", "team", "created_at"]),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.id} ({self.status})"
+
+    def get_absolute_url(self) -> str:
+        return reverse("submission", args=[self.pk])
+
+    @property
+    def is_active(self) -> bool:
+        return self.status in ACTIVE
+
+    @property
+    def has_ended(self) -> bool:
+        return is_final(self.status)
+
+    @property
+    def failure(self) -> Failure | None:
+        return Failure(self.failure_code, self.failure_facts) if self.failure_code else None
+
+    def claim(self, target: Status, *, lease_expires_at: datetime) -> bool:
+        """Start an attempt (``target`` is CHECKING or RUNNING); return whether it is ours."""
+        waiting = Submission.objects.waiting(
+            Status.CHECKING if target == Status.CHECKING else Status.QUEUED, now()
+        )
+        started = {"started_at": now()} if target == Status.RUNNING else {}
+        return self._move(
+            target,
+            among=waiting,
+            attempt=F("attempt") + 1,
+            lease_expires_at=lease_expires_at,
+            not_before=None,
+            progress_done=0,
+            progress_of=0,
+            step="",
+            **started,
+        )
+
+    def renew(self, *, lease_expires_at: datetime, **progress: Any) -> bool:
+        """Keep the lease; return False if this attempt no longer holds the row."""
+        held = Submission.objects.filter(
+            pk=self.pk, attempt=self.attempt, lease_expires_at__isnull=False
+        )
+        return held.update(lease_expires_at=lease_expires_at, **progress) == 1
+
+    def move(self, target: Status, **changes: Any) -> bool:
+        """Leave the present attempt for ``target``; return False if it had lost the row."""
+        return self._move(target, lease_expires_at=None, **changes)
+
+    def _move(
+        self, target: Status, *, among: SubmissionQuerySet | None = None, **changes: Any
+    ) -> bool:
+        # One conditional UPDATE: of two workers racing for a row exactly one sees it change,
+        # on SQLite as on PostgreSQL. `attempt` fences off a worker that lost its lease.
+        rows = Submission.objects.all() if among is None else among
+        rows = rows.filter(pk=self.pk, attempt=self.attempt, status__in=sources_of(target))
+        moved = rows.update(status=target, status_changed_at=now(), **changes) == 1
+        if moved:  # a loser keeps its old attempt number, so it can never win later
+            self.refresh_from_db()
+        return moved
+
+
+class TeamQuota(models.Model):
+    """The row that is locked while a team's submissions to a phase are counted."""
+
+    phase = models.ForeignKey(Phase, models.CASCADE, related_name="team_quotas")
+    team = models.ForeignKey(Team, models.CASCADE, related_name="quotas")
+    extra_total = models.PositiveIntegerField(_("extra submissions"), default=0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["phase", "team"], name="team_quota_once_per_phase")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.team} in {self.phase}"

@@ -1,0 +1,110 @@
+"""How many submissions a team has left in a phase, and when the next may come."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db.models import Q
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+
+from competitions.errors import QuotaSpent
+from competitions.models import Phase, Team
+from submissions.models import Submission, TeamQuota
+from submissions.states import Status
+
+DAY = timedelta(hours=24)
+# A submission that is being checked holds its place; rejection gives the place back.
+# One cancelled after it had started has used a worker's time and counts.
+COUNTED = Q(
+    status__in=[Status.CHECKING, Status.QUEUED, Status.RUNNING, Status.SCORED, Status.FAILED]
+) | Q(status=Status.CANCELLED, started_at__isnull=False)
+AT_ONCE = Q(status__in=[Status.CHECKING, Status.QUEUED, Status.RUNNING])
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a team has used of one limit; ``limit`` None means there is none."""
+
+    limit: int | None
+    used: int
+    next_allowed_at: datetime | None = None
+
+    @property
+    def is_spent(self) -> bool:
+        return self.limit is not None and self.used >= self.limit
+
+    @property
+    def left(self) -> int | None:
+        return None if self.limit is None else max(0, self.limit - self.used)
+
+
+@dataclass(frozen=True)
+class Quota:
+    per_day: Usage
+    total: Usage
+    concurrent: Usage
+
+
+def count(phase: Phase, team: Team, *, at: datetime | None = None) -> Quota:
+    """Count a team's submissions to a phase; failures that cost nothing are left out."""
+    at = at or now()
+    rows = Submission.objects.filter(phase=phase, team=team)
+    counted = list(
+        rows.filter(COUNTED).order_by("created_at").values_list("created_at", "status")
+    )
+    free = phase.free_failures
+    times: list[datetime] = []
+    for created_at, status in counted:
+        if status == Status.FAILED and free > 0:
+            free -= 1
+        else:
+            times.append(created_at)
+    recent = [time for time in times if time > at - DAY]
+    limit = phase.quota_per_day
+    opens = recent[len(recent) - limit] + DAY if len(recent) >= limit else None
+    extra = TeamQuota.objects.filter(phase=phase, team=team).values_list("extra_total", flat=True)
+    total = None if phase.quota_total is None else phase.quota_total + sum(extra)
+    return Quota(
+        per_day=Usage(limit, len(recent), opens),
+        total=Usage(total, len(times)),
+        concurrent=Usage(phase.quota_concurrent, rows.filter(AT_ONCE).count()),
+    )
+
+
+def lock(phase: Phase, team: Team) -> None:
+    """Keep others from counting for the same team and phase until the transaction ends.
+
+    SQLite has no row locks: there its IMMEDIATE transactions keep every other writer out.
+    """
+    TeamQuota.objects.get_or_create(phase=phase, team=team)
+    TeamQuota.objects.select_for_update().get(phase=phase, team=team)
+
+
+def require_left(phase: Phase, team: Team) -> None:
+    """Make sure that one more submission fits; the caller holds the ``lock``.
+
+    Raises:
+        QuotaSpent: one of the three limits is reached.
+    """
+    quota = count(phase, team)
+    details = (
+        (quota.total, _("Your team has used all its submissions to this phase.")),
+        (
+            quota.concurrent,
+            _("Your team has as many submissions in progress as this phase allows. "
+              "Wait until one ends or cancel it."),
+        ),
+        (
+            quota.per_day,
+            _("Your team has used its submissions of the last 24 hours."),
+        ),
+    )
+    for usage, detail in details:
+        if usage.is_spent:
+            raise QuotaSpent(
+                "quota_spent",
+                detail,
+                limit=usage.limit,
+                used=usage.used,
+                next_allowed_at=usage.next_allowed_at,
+            )

@@ -1,0 +1,199 @@
+"""What a participant can do with a submission."""
+
+import hashlib
+import json
+import unicodedata
+from functools import partial
+from typing import Any
+
+from django.contrib.auth.models import AbstractUser
+from django.core.files.uploadedfile import UploadedFile
+from django.db import IntegrityError, transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from pydantic import ValidationError
+
+from competitions.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
+from competitions.models import Phase
+from competitions.policies import require_can_submit
+from styletransfer.errors import CheckpointRejected
+from styletransfer.manifest import Manifest
+from styletransfer.sniff import sniff
+from submissions import dispatch, quota
+from submissions.failures import Failure
+from submissions.models import Submission
+from submissions.states import MAY_BE_SENT_AGAIN, Status
+
+HEAD_BYTES = 4096
+
+
+def submit(
+    *, by: AbstractUser, phase: Phase, checkpoint: UploadedFile, manifest: Any
+) -> Submission:
+    """Enter a checkpoint and ask for its check once the row is really there.
+
+    Raises:
+        Forbidden: ``by`` has not joined, or the phase is closed.
+        TooLarge, Invalid: the file or the manifest can't be used.
+        Conflict: the team has sent this file with this manifest already.
+        QuotaSpent: the team has no submission left for now.
+        Unavailable: the file could not be stored.
+    """
+    team = require_can_submit(by, phase=phase, at=now())
+    declared = read_manifest(manifest)
+    sha256 = inspect_file(checkpoint, phase=phase, declared=declared)
+    described = declared.canonical_json()
+    submission = Submission(
+        phase=phase,
+        team=team,
+        submitted_by=by,
+        file_name=make_label(checkpoint.name),
+        size_bytes=checkpoint.size,
+        sha256=sha256,
+        manifest=json.loads(described),
+        manifest_sha256=hashlib.sha256(described.encode()).hexdigest(),
+    )
+    return _enter(submission, checkpoint)
+
+
+def _enter(submission: Submission, checkpoint: UploadedFile) -> Submission:
+    stored = ""
+    try:
+        with transaction.atomic():
+            # The lock comes first: of two equal uploads at once the second sees the first.
+            quota.lock(submission.phase, submission.team)
+            require_not_sent_before(submission)
+            quota.require_left(submission.phase, submission.team)
+            submission.checkpoint.save(f"{submission.pk}.bin", checkpoint, save=False)
+            stored = submission.checkpoint.name
+            submission.save(force_insert=True)
+            transaction.on_commit(partial(dispatch.send, submission.pk, Status.CHECKING))
+    except OSError as error:
+        raise Unavailable(
+            "storage_unavailable",
+            _("The file could not be stored. Nothing was charged: try again in a minute."),
+        ) from error
+    except IntegrityError:
+        _discard(submission, stored)
+        require_not_sent_before(submission)
+        raise
+    except Exception:
+        _discard(submission, stored)
+        raise
+    return submission
+
+
+def _discard(submission: Submission, stored: str) -> None:
+    if stored:
+        submission.checkpoint.storage.delete(stored)
+
+
+def read_manifest(manifest: Any) -> Manifest:
+    """Return the checked manifest.
+
+    Raises:
+        Invalid: it does not fit; facts: ``errors``, a list of ``{"field", "detail"}``.
+    """
+    try:
+        if isinstance(manifest, str | bytes):
+            return Manifest.model_validate_json(manifest)
+        return Manifest.model_validate(manifest)
+    except CheckpointRejected as error:
+        raise Invalid(error.code, Failure(error.code, error.facts).detail) from error
+    except ValidationError as error:
+        problems = [
+            {"field": ".".join(str(part) for part in each["loc"]), "detail": each["msg"]}
+            for each in error.errors(include_url=False, include_context=False, include_input=False)
+        ]
+        first = problems[0]
+        where = f"{first['field']}: " if first["field"] else ""
+        raise Invalid(
+            "bad_manifest",
+            _("The manifest can't be used: %(problem)s") % {"problem": where + first["detail"]},
+            errors=problems,
+        ) from error
+
+
+def inspect_file(checkpoint: UploadedFile, *, phase: Phase, declared: Manifest) -> str:
+    """Return the file's SHA-256 after what can be seen without opening it as a model."""
+    size = checkpoint.size or 0
+    if size > phase.max_checkpoint_bytes:
+        raise TooLarge(
+            "too_large",
+            _("The file has %(size)d bytes; this phase takes at most %(limit)d.")
+            % {"size": size, "limit": phase.max_checkpoint_bytes},
+            limit=phase.max_checkpoint_bytes,
+            size=size,
+        )
+    digest = hashlib.sha256()
+    head = b""
+    for chunk in checkpoint.chunks():
+        head = head or bytes(chunk[:HEAD_BYTES])
+        digest.update(chunk)
+    try:
+        found = sniff(head, size)
+        if found != declared.format:
+            raise CheckpointRejected("format_mismatch", declared=declared.format, found=found)
+    except CheckpointRejected as error:
+        raise Invalid(error.code, Failure(error.code, error.facts).detail) from error
+    return digest.hexdigest()
+
+
+def make_label(name: str | None) -> str:
+    """Return a file name fit to be shown: one line, no control characters, at most 100."""
+    text = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
+    # Cc control, Cf format (right-to-left overrides hide an extension), Cs lone surrogates.
+    kept = (char for char in text if unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
+    return "".join(kept).strip()[:100] or _("unnamed")
+
+
+def require_not_sent_before(submission: Submission) -> None:
+    """Refuse a file that the team has sent to this phase with the same manifest.
+
+    Raises:
+        Conflict: with the earlier submission's id in its facts.
+    """
+    earlier = (
+        Submission.objects.filter(
+            phase=submission.phase,
+            team=submission.team,
+            sha256=submission.sha256,
+            manifest_sha256=submission.manifest_sha256,
+        )
+        .exclude(status__in=MAY_BE_SENT_AGAIN)
+        .first()
+    )
+    if earlier is not None:
+        raise Conflict(
+            "duplicate",
+            _("Your team has submitted this file with this manifest already."),
+            submission=str(earlier.pk),
+            url=earlier.get_absolute_url(),
+        )
+
+
+def cancel(submission: Submission, *, by: AbstractUser) -> None:
+    """Stop a submission; a worker that runs it notices within seconds.
+
+    Raises:
+        Forbidden: ``by`` is neither of the team nor an organizer.
+        Conflict: it has ended already.
+    """
+    if not Submission.objects.manageable_by(by).filter(pk=submission.pk).exists():
+        raise Forbidden("not_your_submission", _("Only your own team's submissions can be cancelled."))
+    for _attempt in range(3):  # it may be claimed between reading and writing
+        submission.refresh_from_db()
+        if submission.move(
+            Status.CANCELLED,
+            finished_at=now(),
+            failure_code="",
+            failure_facts={},
+            not_before=None,
+        ):
+            return
+    raise Conflict(
+        "already_ended",
+        _("This submission has ended: there is nothing left to cancel."),
+        status=submission.status,
+    )
+

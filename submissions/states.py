@@ -1,0 +1,58 @@
+"""The states of a submission and every way between them."""
+
+from django.db import models
+from django.utils.translation import gettext_lazy as _
+
+
+class Status(models.TextChoices):
+    CHECKING = "checking", _("Checking")
+    REJECTED = "rejected", _("Rejected")
+    QUEUED = "queued", _("Queued")
+    RUNNING = "running", _("Running")
+    SCORED = "scored", _("Scored")
+    FAILED = "failed", _("Failed")
+    PLATFORM_FAULT = "platform_fault", _("Platform fault")
+    CANCELLED = "cancelled", _("Cancelled")
+    WITHDRAWN = "withdrawn", _("Withdrawn")
+
+
+# The whole state machine: a status that is not a key here is final.
+TRANSITIONS: dict[Status, set[Status]] = {
+    Status.CHECKING: {
+        Status.CHECKING,  # claimed by a worker, or given back by one
+        Status.QUEUED,
+        Status.REJECTED,
+        Status.PLATFORM_FAULT,
+        Status.CANCELLED,
+    },
+    Status.QUEUED: {Status.RUNNING, Status.CANCELLED},
+    Status.RUNNING: {
+        Status.QUEUED,  # its worker was lost
+        Status.SCORED,
+        Status.FAILED,
+        Status.PLATFORM_FAULT,
+        Status.CANCELLED,
+    },
+    Status.PLATFORM_FAULT: {Status.CHECKING, Status.QUEUED, Status.CANCELLED},
+    Status.SCORED: {Status.WITHDRAWN},
+}
+
+# States in which a worker holds the row or will be asked to.
+ACTIVE = (Status.CHECKING, Status.QUEUED, Status.RUNNING)
+# States that explain themselves with a failure code.
+EXPLAINED = (Status.REJECTED, Status.FAILED, Status.PLATFORM_FAULT)
+# A file that ended so may be sent again unchanged.
+MAY_BE_SENT_AGAIN = (
+    Status.REJECTED,
+    Status.FAILED,
+    Status.PLATFORM_FAULT,
+    Status.CANCELLED,
+)
+
+
+def sources_of(target: Status) -> list[Status]:
+    return [source for source, targets in TRANSITIONS.items() if target in targets]
+
+
+def is_final(status: str) -> bool:
+    return status not in TRANSITIONS or status == Status.SCORED
