@@ -1,0 +1,1 @@
+"""What the demo competition is made of: photographs, paintings and baselines."""

@@ -1,0 +1,39 @@
+import logging
+import signal
+import threading
+from argparse import ArgumentParser
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections
+
+from evaluation.sweeper import sweep
+
+log = logging.getLogger(__name__)
+
+
+class Command(BaseCommand):
+    help = "Bring back what was lost: submissions of dead workers, faults, messages."
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--once", action="store_true", help="sweep once and end")
+
+    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+        stopped = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stopped.set())
+        while not stopped.is_set():
+            try:
+                swept = sweep()
+            except DatabaseError:
+                if once:
+                    raise
+                log.exception("could not sweep; the next round tries again")
+            else:
+                if swept.lost or swept.retried:
+                    log.info("swept: %s", swept)
+            if once:
+                return
+            close_old_connections()
+            stopped.wait(settings.SWEEP_INTERVAL.total_seconds())
