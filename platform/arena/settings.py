@@ -16,8 +16,9 @@ django_stubs_ext.monkeypatch()  # lets annotations such as File[bytes] evaluate
 
 PACKAGE_DIR = Path(__file__).resolve().parent
 ROOT_DIR = PACKAGE_DIR.parents[1]
-VAR_DIR = Path(env_str("ARENA_VAR", str(ROOT_DIR / "var"))).resolve()
 TESTING = "pytest" in sys.modules
+# Tests keep out of the folder of a platform that may be running from this checkout.
+VAR_DIR = Path(env_str("ARENA_VAR") or ROOT_DIR / "var" / ("test" if TESTING else "")).resolve()
 
 
 def resource_dir(name: str) -> Path:
@@ -218,7 +219,8 @@ SWEEP_INTERVAL = timedelta(seconds=env_int("ARENA_SWEEP_SECONDS", 2))
 RESEND_AFTER = timedelta(seconds=env_int("ARENA_RESEND_SECONDS", 30))
 
 BROKER_DIR = VAR_DIR / "broker"
-CELERY_BROKER_URL = REDIS_URL or "filesystem://"
+# Redis on a Unix socket: its own client and Celery spell the address differently.
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://"
 if REDIS_URL:
     # Far longer than any run: a worker that dies is noticed by its lease, not by the broker.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 6 * 3600}

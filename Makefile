@@ -1,0 +1,37 @@
+# The commands of a newcomer: `make demo` and `make test`. README.md says what they need.
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.PHONY: help demo run test check bench baseline
+export PORT TORCH_INDEX_URL
+PYTHON := .venv/bin/python
+
+help:
+	@echo 'make demo      install, start everything, fill in and score a demo competition (Ctrl-C stops it)'
+	@echo 'make run       the same without demo data'
+	@echo 'make test      install what the tests need and run them'
+	@echo 'make check     style, types, import rules, templates, missing migrations'
+	@echo 'make bench     measure pages and scoring on this machine'
+	@echo 'make baseline  train the shipped baseline and its discriminator again'
+
+demo run:
+	@scripts/system-packages run
+	@scripts/install demo
+	@exec $(PYTHON) -m arena.launch $(if $(filter demo,$@),--demo)
+
+test:
+	@scripts/system-packages test
+	@scripts/install test
+	@scripts/browser
+	@exec $(PYTHON) -m pytest $(ARGS)
+
+check:
+	@scripts/install test
+	@scripts/check
+
+bench:
+	@scripts/install demo
+	@exec $(PYTHON) scripts/bench.py
+
+baseline:
+	@scripts/install demo
+	@exec $(PYTHON) manage.py train_baseline

@@ -1,0 +1,80 @@
+"""What the layout of the repository promises, and one stray file or import would undo."""
+
+import hashlib
+import multiprocessing
+import platform
+import subprocess
+import sys
+import sysconfig
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+VENDOR = ROOT / "static" / "vendor"
+HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "scipy", "skimage", "sklearn")
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def test_platform_is_the_standard_library() -> None:
+    assert platform.__file__ is not None
+    assert Path(platform.__file__).parent == Path(sysconfig.get_path("stdlib"))
+    assert platform.system()
+
+
+def test_platform_folder_holds_only_the_project_package() -> None:
+    found = {path.name for path in (ROOT / "platform").iterdir() if path.name != "__pycache__"}
+    assert found == {"arena"}
+
+
+def test_platform_survives_a_child_interpreter_started_in_the_root() -> None:
+    assert run_python("import platform; print(platform.system())") == platform.system()
+
+
+def test_platform_survives_spawned_workers() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        assert pool.submit(platform.system).result(timeout=60) == platform.system()
+
+
+def test_no_folder_of_tests_is_a_package() -> None:
+    assert not list((ROOT / "tests").rglob("__init__.py"))
+
+
+@pytest.mark.parametrize("module", ["arena.wsgi", "arena.urls", "evaluation.services"])
+def test_the_web_process_never_loads_torch(module: str) -> None:
+    code = (
+        "import os, sys; os.environ['DJANGO_SETTINGS_MODULE'] = 'arena.settings';"
+        "sys.path[:0] = ['.', 'platform'];"
+        f"import django; django.setup(); import {module};"
+        f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_the_core_knows_no_web_framework() -> None:
+    code = (
+        "import sys; sys.path[:0] = ['.'];"
+        "import styletransfer.values, styletransfer.errors, styletransfer.manifest;"
+        "print([name for name in ('django', 'celery', 'torch') if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_vendored_files_are_the_ones_that_the_script_copied() -> None:
+    listed = {}
+    for line in (VENDOR / "SHA256SUMS").read_text().splitlines():
+        digest, name = line.split("  ")
+        listed[name] = digest
+    found = {
+        str(path.relative_to(VENDOR)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in VENDOR.rglob("*")
+        if path.is_file() and path.name != "SHA256SUMS"
+    }
+    assert found == listed
