@@ -1,0 +1,133 @@
+"""Turn an uploaded file into a generator, or say why not.
+
+Meant to run where no file can be opened and nothing executed: bytes come in, and `warm_up`
+imports and initialises beforehand everything that loading and running may need.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import safetensors.torch
+import torch
+from safetensors import SafetensorError
+from torch import nn
+
+from styletransfer.architectures import ARCHITECTURES, is_stray
+from styletransfer.errors import CheckpointRejected
+from styletransfer.generators import build
+from styletransfer.inference import FileSize, Floats, Generator, stylise
+from styletransfer.manifest import Manifest
+from styletransfer.onnx_file import check_onnx
+from styletransfer.onnx_generator import (
+    explain_crash,
+    is_out_of_memory,
+    open_onnx,
+    shorten_message,
+)
+from styletransfer.safetensors_file import (
+    count_weights,
+    read_header,
+    require_architecture,
+    require_finite,
+)
+from styletransfer.sniff import HEAD_BYTES, sniff
+from styletransfer.warm_samples import honest_samples, hostile_samples
+
+_TAIL_BYTES = 65_536
+
+
+@dataclass(frozen=True)
+class TorchGenerator:
+    """One of the platform's own architectures; see `styletransfer.inference.Generator`."""
+
+    manifest: Manifest
+    network: nn.Module
+    parameters_count: int
+    size_multiple: int
+    fixed_sizes: Mapping[str, FileSize]
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        return self.manifest.roles()
+
+    def run(self, images: Mapping[str, Floats]) -> Floats:
+        tensors = [torch.from_numpy(images[role]) for role in self.inputs]
+        try:
+            with torch.inference_mode():
+                output = self.network(*tensors)
+        except RuntimeError as error:
+            raise explain_crash(error) from error
+        return np.asarray(output.numpy(), dtype=np.float32)
+
+
+def load_generator(data: bytes | memoryview, manifest: Manifest) -> Generator:
+    """Check a whole file and build the generator it holds.
+
+    Args:
+        data: the file's bytes; nothing is ever read from a path.
+        manifest: what the participant says the file is.
+
+    Raises:
+        CheckpointRejected: with the reason, and nothing else whatever the bytes are.
+    """
+    try:
+        return _load(data, manifest)
+    except CheckpointRejected:
+        raise
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise CheckpointRejected("out_of_memory") from error
+        raise CheckpointRejected(
+            "corrupt_file", reason=type(error).__name__, message=shorten_message(error)
+        ) from error
+
+
+def warm_up() -> None:
+    """Load and run a tiny generator of every kind, and fail in every way once.
+
+    Libraries import modules and open files when something is first used, an error included.
+    """
+    content = np.zeros((16, 16, 3), dtype=np.uint8)
+    for data, manifest in honest_samples():
+        stylise(load_generator(data, manifest), content, content)
+    for data, manifest in hostile_samples():
+        try:
+            stylise(load_generator(data, manifest), content, content)
+        except CheckpointRejected:
+            continue
+        raise AssertionError("a hostile sample was accepted")
+
+
+def _load(data: bytes | memoryview, manifest: Manifest) -> Generator:
+    found = sniff(bytes(data[:HEAD_BYTES]), len(data), bytes(data[-_TAIL_BYTES:]))
+    if found != manifest.format:
+        raise CheckpointRejected("format_mismatch", expected=manifest.format, found=found)
+    if found == "onnx":
+        return open_onnx(check_onnx(data, manifest), manifest)
+    return _load_safetensors(data, manifest)
+
+
+def _load_safetensors(data: bytes | memoryview, manifest: Manifest) -> TorchGenerator:
+    # Manifest lets no file of weights through without an architecture it knows.
+    architecture = ARCHITECTURES[str(manifest.architecture)]
+    header = read_header(data)
+    require_architecture(header, architecture, manifest.parameters)
+    require_finite(data, header)
+    try:
+        tensors = safetensors.torch.load(bytes(data))
+    except SafetensorError as error:
+        raise CheckpointRejected(
+            "corrupt_file", reason="safetensors", message=shorten_message(error)
+        ) from error
+    network = build(architecture.name, architecture.fill_in(manifest.parameters))
+    weights = {key: tensor for key, tensor in tensors.items() if not is_stray(key)}
+    # Copies into float32, so 16-bit weights are widened here.
+    network.load_state_dict(weights, strict=True)
+    return TorchGenerator(
+        manifest=manifest,
+        network=network.eval().requires_grad_(False),
+        parameters_count=count_weights(header),
+        size_multiple=architecture.size_multiple,
+        fixed_sizes={},
+    )
