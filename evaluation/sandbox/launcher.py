@@ -1,0 +1,171 @@
+"""One sandbox as the worker sees it: start it, wait until it is ready, end it for certain."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from evaluation.sandbox import staging
+from evaluation.sandbox.confinement import Profile
+from evaluation.sandbox.diagnosis import explain
+from evaluation.sandbox.protocol import MAX_MESSAGE, read_ready
+from evaluation.sandbox.runtime import Bind, find_runtime
+from evaluation.sandbox.slots import Slot
+from evaluation.sandbox.values import SandboxUnavailable
+
+_KEEPER = Path(__file__).parent / "keeper.py"
+_STAGE = "/tmp"  # noqa: S108 - as the keeper has it
+_MAX_STDERR = 4096
+_END_S = 10.0
+_POLL_S = 0.2
+
+
+class Sandbox:
+    """A started sandbox. It takes one job and is never used again."""
+
+    def __init__(self, profile: Profile) -> None:
+        binds = find_runtime(profile.runner).binds
+        self._complaint = ""
+        self._is_ended = False
+        self._slot = Slot() if os.geteuid() == 0 else None
+        try:
+            self._start(profile, binds)
+        except BaseException:
+            if self._slot is not None:
+                self._slot.release()
+            raise
+
+    def _start(self, profile: Profile, binds: tuple[Bind, ...]) -> None:
+        stage, pairs = _placed(binds, is_root=self._slot is not None)
+        self.control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        seccomp = os.open(profile.first_filter(), os.O_RDONLY | os.O_CLOEXEC)
+        try:
+            plan = {
+                "command": profile.command(pairs, control=inside.fileno(), seccomp=seccomp),
+                "limits": profile.limits,
+                "stage": stage,
+                "uid": None if self._slot is None else self._slot.uid,
+            }
+            # Our hold on it: when this end is closed, whichever way, everything ends.
+            held, self._lifeline = os.pipe()
+            self._complaints, complaining = os.pipe()
+            self._process = subprocess.Popen(  # noqa: S603
+                [sys.executable, "-I", "-S", _KEEPER],
+                stdin=held,
+                stdout=subprocess.DEVNULL,
+                stderr=complaining,
+                env=_keeper_environment(),
+                pass_fds=(inside.fileno(), seccomp),
+                start_new_session=True,  # Ctrl-C is for the worker, which then closes its pool
+            )
+            os.close(held)
+            os.close(complaining)
+        except BaseException:
+            self.control.close()
+            raise
+        finally:
+            inside.close()
+            os.close(seccomp)
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self._lifeline, json.dumps(plan).encode() + b"\n")
+
+    @property
+    def pid(self) -> int:
+        """The keeper's process id: bubblewrap and the runner are below it."""
+        return self._process.pid
+
+    def is_alive(self) -> bool:
+        """Say whether bubblewrap still runs."""
+        return self._process.poll() is None
+
+    def wait_ready(self, timeout: float, give_up: Callable[[], bool] = lambda: False) -> None:
+        """Wait until everything inside is imported and warmed up.
+
+        Raises:
+            SandboxUnavailable: it ended, or said something else, or took too long.
+        """
+        deadline = time.monotonic() + timeout
+        message = None
+        while message is None and time.monotonic() < deadline and not give_up():
+            message = self.receive(_POLL_S)
+        if message is None:
+            self.end()
+            raise SandboxUnavailable(f"The sandbox was not ready within {timeout:.0f} s.")
+        problem = read_ready(message)
+        if problem is not None:
+            if not message:
+                self.wait_for_exit(_END_S)
+            self.end()
+            raise SandboxUnavailable(explain(self._complaint, problem))
+
+    def receive(self, timeout: float) -> bytes | None:
+        """Return the next packet; None if there is none yet, empty if it hung up."""
+        self.control.settimeout(timeout)
+        try:
+            # Descriptors that come along are dropped by the kernel: we don't ask for any.
+            return self.control.recv(MAX_MESSAGE + 1)
+        except TimeoutError:
+            return None
+        except ConnectionError:
+            return b""
+
+    def wait_for_exit(self, timeout: float) -> int | None:
+        """Return bubblewrap's exit status (128 + signal for a killed one), None if it runs on."""
+        try:
+            return self._process.wait(timeout)
+        except subprocess.TimeoutExpired:
+            return None
+
+    def end(self) -> None:
+        """Kill everything in it and wait until nothing is left. May be called again."""
+        if self._is_ended:
+            return
+        self._is_ended = True
+        os.close(self._lifeline)
+        self.control.close()
+        try:
+            self._process.wait(_END_S)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+        if self._slot is not None:
+            self._slot.release()
+        self._complaint = _drain(self._complaints)
+        os.close(self._complaints)
+
+
+def _drain(pipe: int) -> str:
+    """Return what bubblewrap or the runner complained of before a job; never wait for more."""
+    os.set_blocking(pipe, False)
+    try:
+        return os.read(pipe, _MAX_STDERR).decode(errors="replace")
+    except BlockingIOError:
+        return ""
+
+
+def _placed(
+    binds: tuple[Bind, ...], *, is_root: bool
+) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+    """Decide what the keeper mounts where, and where bubblewrap then finds the sources."""
+    if not is_root:
+        return [], [(str(bind.source), bind.target) for bind in binds]
+    by_mounting = staging.may_mount()
+    binds = staging.readable(binds, by_mounting=by_mounting)
+    if not by_mounting:
+        return [], [(str(bind.source), bind.target) for bind in binds]
+    stage = [(str(bind.source), f"{_STAGE}/{i}") for i, bind in enumerate(binds)]
+    places = [(place, bind.target) for (_, place), bind in zip(stage, binds, strict=True)]
+    return stage, places
+
+
+def _keeper_environment() -> dict[str, str]:
+    # Some builds of Python find their own shared library only by this.
+    path = os.environ.get("LD_LIBRARY_PATH")
+    return {} if path is None else {"LD_LIBRARY_PATH": path}

@@ -1,0 +1,151 @@
+"""Read what the runner says. Everything here may have been written by an attacker.
+
+Messages are JSON objects of at most ``MAX_MESSAGE`` bytes, one per packet::
+
+    {"ready": true}                               warmed up; before it knows of any upload
+    {"confined": true}                            the second filter is on, the upload comes next
+    {"fault": "..."}                              in the place of "confined": our fault
+    {"done": 3}                                   three pictures are written
+    {"ok": true, "load_s": .., "run_s": .., "log": ".."}
+    {"code": "wrong_keys", "facts": {..}, "log": ".."}
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import unicodedata
+from dataclasses import dataclass, field
+
+from styletransfer.errors import REFUSALS
+
+MAX_MESSAGE = 4096
+MAX_LOG = 600
+MAX_TEXT = 200
+_MAX_ITEMS = 10
+_MAX_INTEGER = 10**15
+
+Fact = str | int | float | bool | None | list["Fact"]
+
+
+class Untrue(Exception):
+    """The message is not one that our runner sends."""
+
+
+@dataclass(frozen=True)
+class Confined:
+    """The runner is about to read the upload."""
+
+
+@dataclass(frozen=True)
+class Fault:
+    """The runner could not confine itself."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Progress:
+    """So many pictures are written, it says."""
+
+    done: int
+
+
+@dataclass(frozen=True)
+class Finished:
+    """It says that it is done."""
+
+    load_s: float
+    run_s: float
+    log: str
+
+
+@dataclass(frozen=True)
+class Refused:
+    """It says why it could not do it."""
+
+    code: str
+    facts: dict[str, Fact] = field(default_factory=dict)
+    log: str = ""
+
+
+Message = Confined | Fault | Progress | Finished | Refused
+
+
+def read_ready(message: bytes) -> str | None:
+    """Return None for a good first message, else what is wrong."""
+    if not message:
+        return "The sandbox ended before it was ready."
+    try:
+        said = _object(message)
+    except Untrue:
+        return "The sandbox's first message was not understood."
+    if "fault" in said:
+        return f"The sandbox could not start: {clean_text(said['fault'], MAX_LOG)}"
+    return None if said.get("ready") is True else "The sandbox's first message was not READY."
+
+
+def read_message(message: bytes) -> Message:
+    """Parse and bound one message.
+
+    Raises:
+        Untrue: too long, not JSON, unknown, or of wrong types.
+    """
+    said = _object(message)
+    if said.get("confined") is True:
+        return Confined()
+    if "fault" in said:
+        return Fault(clean_text(said["fault"], MAX_LOG))
+    if type(done := said.get("done")) is int:
+        return Progress(done)
+    log = clean_text(said.get("log", ""), MAX_LOG)
+    if said.get("ok") is True:
+        return Finished(_seconds(said.get("load_s")), _seconds(said.get("run_s")), log)
+    if isinstance(code := said.get("code"), str) and code in REFUSALS:
+        return Refused(code, _facts(said.get("facts", {})), log)
+    raise Untrue
+
+
+def clean_text(text: object, length: int) -> str:
+    """Cut to ``length`` and drop what could steer a terminal or turn a line around."""
+    kept = (c if c != "\n" else " " for c in str(text)[: 4 * length])
+    return "".join(c for c in kept if unicodedata.category(c)[0] != "C")[:length]
+
+
+def _object(message: bytes) -> dict[str, object]:
+    if len(message) > MAX_MESSAGE:
+        raise Untrue
+    try:
+        said = json.loads(message)
+    except (ValueError, RecursionError) as error:
+        raise Untrue from error
+    if not isinstance(said, dict):
+        raise Untrue
+    return said
+
+
+def _seconds(value: object) -> float:
+    if type(value) not in (int, float) or not 0 <= float(str(value)) < math.inf:
+        raise Untrue
+    return min(float(str(value)), 1e9)
+
+
+def _facts(facts: object) -> dict[str, Fact]:
+    if not isinstance(facts, dict):
+        raise Untrue
+    kept = list(facts.items())[:_MAX_ITEMS]
+    return {name: _fact(value) for name, value in kept if name.isidentifier() and len(name) <= 40}
+
+
+def _fact(value: object, *, depth: int = 0) -> Fact:
+    match value:
+        case None | bool():
+            return value
+        case int():
+            return max(-_MAX_INTEGER, min(value, _MAX_INTEGER))
+        case float():
+            return value if math.isfinite(value) else None
+        case list() if depth < 2:
+            return [_fact(item, depth=depth + 1) for item in value[:_MAX_ITEMS]]
+        case _:
+            return clean_text(value, MAX_TEXT)

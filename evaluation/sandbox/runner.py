@@ -1,0 +1,199 @@
+"""The program inside the sandbox: imports, says READY, takes one job, runs it, ends.
+
+It is bound in alone, without the project around it, and imports only the standard library and
+`styletransfer`. From the moment it maps the upload, assume that an attacker runs it: nothing here
+is a wall, the walls are around it.
+"""
+
+from __future__ import annotations
+
+import array
+import ctypes
+import gc
+import json
+import mmap
+import os
+import resource
+import socket
+import sys
+import time
+from dataclasses import dataclass
+from typing import Any
+
+_MAX_JOB = 1 << 16
+_MAX_STATUS = 4096
+_MAX_LOG = 600
+_MAX_OPEN = 24
+_STAGE_2 = "/opt/arena/stage2.bpf"
+_SYS_SECCOMP, _SET_MODE_FILTER, _FLAG_TSYNC = 317, 1, 1
+_NO_MEMORY = ("can't allocate memory", "bad_alloc", "bad allocation", "Failed to allocate")
+
+
+@dataclass(frozen=True)
+class _Job:
+    words: dict[str, Any]
+    checkpoint: memoryview
+    contents: Any  # NDArray, but numpy is imported only after this module is
+    styles: Any
+    outputs: Any
+
+
+def main() -> None:
+    """Serve one job on the control socket."""
+    control = socket.socket(fileno=int(sys.argv[1]))
+    sys.path[:0] = sys.argv[2:]
+    try:
+        _warm_up()
+        bpf = _read_filter()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, the platform has to hear of it
+        _say(control, fault=_words(error))
+        return
+    devnull = os.open(os.devnull, os.O_RDWR)
+    _say(control, ready=True)
+    received = _receive(control)
+    if received is None:
+        return
+    try:
+        job = _map(*received)
+        os.dup2(devnull, 1)  # what native code prints from here on is nobody's
+        os.dup2(devnull, 2)
+        _set_limits(job)
+        _enter_stage_2(bpf)
+    except Exception as error:  # noqa: BLE001
+        _say(control, fault=_words(error))
+        return
+    _say(control, confined=True)
+    _say(control, **_outcome(control, job))
+
+
+def _warm_up() -> None:
+    # One thread while it waits; a job may ask for more.
+    import torch
+
+    torch.set_num_threads(1)
+    torch.set_num_interop_threads(1)
+    from styletransfer import checkpoint, inference, manifest  # noqa: F401
+
+    checkpoint.warm_up()
+    # Nothing can be opened later, so what the last steps need is imported by using it once.
+    _refusal(MemoryError("warm-up"))
+    gc.collect()
+
+
+def _read_filter() -> Any:
+    with open(_STAGE_2, "rb") as file:  # noqa: PTH123
+        return ctypes.create_string_buffer(file.read())
+
+
+def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
+    fds = array.array("i")
+    space = socket.CMSG_SPACE(4 * fds.itemsize)
+    message, ancillary, _, _ = control.recvmsg(_MAX_JOB, space)
+    if not message:
+        return None  # not needed any more
+    for _, _, data in ancillary:
+        fds.frombytes(data[: len(data) - len(data) % fds.itemsize])
+    return json.loads(message), list(fds)
+
+
+def _map(words: dict[str, Any], fds: list[int]) -> _Job:
+    import numpy as np
+
+    shape = tuple(words["shape"])
+
+    def pixels(fd: int) -> Any:
+        return np.frombuffer(mmap.mmap(fd, 0, prot=mmap.PROT_READ), np.uint8).reshape(shape)
+
+    size = os.fstat(fds[0]).st_size
+    data = memoryview(mmap.mmap(fds[0], 0, prot=mmap.PROT_READ) if size else b"")
+    job = _Job(
+        words=words,
+        checkpoint=data,
+        contents=pixels(fds[1]),
+        styles=pixels(fds[3]) if len(fds) > 3 else None,
+        outputs=np.frombuffer(mmap.mmap(fds[2], 0), np.float32).reshape(shape),
+    )
+    for fd in fds:
+        os.close(fd)
+    return job
+
+
+def _set_limits(job: _Job) -> None:
+    import torch
+
+    threads = job.words["threads"]
+    torch.set_num_threads(threads)
+    # Buffers are mapped by now. What is left to the job is what the phase grants, whatever the
+    # libraries reserved: a build of torch for GPUs maps gigabytes before it does anything.
+    with open("/proc/self/statm") as file:  # noqa: PTH123
+        mapped = int(file.read().split()[0]) * resource.getpagesize()
+    spent = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
+    for limit, value in (
+        (resource.RLIMIT_AS, mapped + job.words["memory_bytes"]),
+        (resource.RLIMIT_CPU, int(spent) + job.words["cpu_s"]),
+        (resource.RLIMIT_NPROC, 16 + 2 * threads),  # counts this user namespace only
+        (resource.RLIMIT_NOFILE, _MAX_OPEN),
+    ):
+        resource.setrlimit(limit, (value, value))
+
+
+def _enter_stage_2(bpf: Any) -> None:
+    """Load the second filter on every thread."""
+
+    class Program(ctypes.Structure):
+        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
+
+    libc = ctypes.CDLL(None, use_errno=True)
+    program = Program((len(bpf) - 1) // 8, ctypes.addressof(bpf))
+    if libc.syscall(_SYS_SECCOMP, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(program)):
+        raise OSError(ctypes.get_errno(), "the second seccomp filter was refused")
+
+
+def _outcome(control: socket.socket, job: _Job) -> dict[str, Any]:
+    try:
+        return _stylise_all(control, job)
+    except BaseException as error:  # noqa: BLE001
+        return _refusal(error)
+
+
+def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
+    from styletransfer.checkpoint import load_generator
+    from styletransfer.inference import stylise
+    from styletransfer.manifest import Manifest
+
+    started = time.monotonic()
+    generator = load_generator(job.checkpoint, Manifest.model_validate(job.words["manifest"]))
+    loaded = time.monotonic()
+    for i, content in enumerate(job.contents):
+        style = None if job.styles is None else job.styles[i]
+        job.outputs[i] = stylise(generator, content, style)
+        _say(control, done=i + 1)
+    return {"ok": True, "load_s": loaded - started, "run_s": time.monotonic() - loaded}
+
+
+def _refusal(error: BaseException) -> dict[str, Any]:
+    from styletransfer.errors import CheckpointRejected
+
+    words = _words(error)
+    if isinstance(error, CheckpointRejected):
+        return {"code": error.code, "facts": error.facts}
+    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
+        return {"code": "out_of_memory", "log": words}
+    return {"code": "generator_crashed", "log": words}
+
+
+def _words(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:_MAX_LOG]
+
+
+def _say(control: socket.socket, **words: Any) -> None:
+    message = json.dumps(words, default=str).encode()
+    if len(message) > _MAX_STATUS and "facts" in words:
+        message = json.dumps(words | {"facts": {}}).encode()
+    control.send(message[: _MAX_STATUS + 1])
+
+
+if __name__ == "__main__":
+    main()
+    # Without tearing anything down: what a generator left behind could crash or hang in there.
+    os._exit(0)

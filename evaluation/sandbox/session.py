@@ -1,0 +1,239 @@
+"""Give one job to one sandbox and believe nothing that comes back but the numbers themselves."""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import json
+import math
+import os
+import signal
+import socket
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evaluation.sandbox import memory
+from evaluation.sandbox.launcher import Sandbox
+from evaluation.sandbox.protocol import (
+    Confined,
+    Fault,
+    Finished,
+    Progress,
+    Refused,
+    Untrue,
+    read_message,
+)
+from evaluation.sandbox.values import (
+    GeneratorJob,
+    GeneratorResult,
+    Limits,
+    Pixels,
+    SandboxStopped,
+    SandboxUnavailable,
+)
+from styletransfer.errors import CheckpointRejected
+from styletransfer.inference import to_pixels
+
+OnProgress = Callable[[int, int], None]
+ShouldStop = Callable[[], bool]
+
+_POLL_S = 0.2
+_EXIT_S = 2.0
+_KILLED = 128 + signal.SIGKILL
+
+
+@dataclass(frozen=True)
+class _Buffers:
+    checkpoint: int
+    contents: int
+    styles: int | None
+    outputs: int
+    shape: tuple[int, ...]
+
+    def close(self) -> None:
+        for fd in (self.checkpoint, self.contents, self.styles, self.outputs):
+            if fd is not None:
+                os.close(fd)
+
+
+def run_generator(
+    sandbox: Sandbox,
+    job: GeneratorJob,
+    limits: Limits,
+    *,
+    on_progress: OnProgress | None = None,
+    should_stop: ShouldStop | None = None,
+) -> GeneratorResult:
+    """Run one job in a ready sandbox, end the sandbox, check and return the pictures.
+
+    Raises:
+        CheckpointRejected: the generator can't be loaded, run, or trusted.
+        SandboxStopped: ``should_stop`` became true.
+        SandboxUnavailable: the sandbox failed before it saw the upload.
+    """
+    buffers = _make_buffers(job)
+    try:
+        try:
+            started = time.monotonic()
+            _send(sandbox, job, limits, buffers)
+            finished = _Conversation(
+                sandbox, limits, len(job.contents), started, on_progress, should_stop
+            ).follow()
+        finally:
+            sandbox.end()  # first, so that nothing changes any more while it is checked
+        outputs = _to_pixels(memory.read_floats(buffers.outputs, buffers.shape))
+    finally:
+        buffers.close()
+    return GeneratorResult(outputs, finished.load_s, finished.run_s, finished.log)
+
+
+class _Conversation:
+    def __init__(
+        self,
+        sandbox: Sandbox,
+        limits: Limits,
+        total: int,
+        started: float,
+        on_progress: OnProgress | None,
+        should_stop: ShouldStop | None,
+    ) -> None:
+        self._sandbox, self._limits, self._total, self._started = sandbox, limits, total, started
+        self._on_progress, self._should_stop = on_progress, should_stop
+        self._confined = False
+        self._done = 0
+
+    def follow(self) -> Finished:
+        """Listen until it finishes, in whichever way."""
+        while True:
+            packet = self._next_packet()
+            if not packet:
+                raise self._ended()
+            try:
+                message = read_message(packet)
+            except Untrue:
+                raise self._nonsense() from None
+            match message:
+                case Confined() if not self._confined:
+                    self._confined = True
+                case Fault(reason) if not self._confined:
+                    raise SandboxUnavailable(f"The sandbox could not confine itself: {reason}")
+                case Progress(done) if self._confined and self._done < done <= self._total:
+                    self._report(done)
+                case Finished() if self._confined:
+                    return message
+                case Refused(code, facts, log) if self._confined:
+                    raise self._refusal(code, facts, log)
+                case _:
+                    raise self._nonsense()
+
+    def _next_packet(self) -> bytes:
+        while True:
+            left = self._started + self._limits.wall_s - time.monotonic()
+            if left <= 0:
+                raise self._too_slow()
+            if self._should_stop is not None and self._should_stop():
+                raise SandboxStopped
+            packet = self._sandbox.receive(min(left, _POLL_S))
+            if packet is not None:
+                return packet
+
+    def _report(self, done: int) -> None:
+        self._done = done
+        if self._on_progress is not None:
+            self._on_progress(done, self._total)
+
+    def _refusal(self, code: str, facts: Mapping[str, object], log: str) -> CheckpointRejected:
+        match code:
+            case "too_slow":
+                return self._too_slow()
+            case "out_of_memory":
+                return _with_log(self._out_of_memory(), log)
+        return _with_log(CheckpointRejected(code, **facts), log)
+
+    def _ended(self) -> Exception:
+        """Explain a sandbox that hung up."""
+        code = self._sandbox.wait_for_exit(_EXIT_S)
+        if not self._confined:
+            return SandboxUnavailable(f"The sandbox ended before it read the upload ({code}).")
+        if code != _KILLED:
+            return CheckpointRejected("generator_crashed", **_death(code))
+        # Killed, and not by us: the kernel, for processor time or for memory. The processor time
+        # is so generous that only many threads at once could spend it before the wall clock.
+        elapsed = time.monotonic() - self._started
+        spent = elapsed * (os.cpu_count() or 1) >= cpu_seconds(self._limits)
+        return self._too_slow() if spent else self._out_of_memory()
+
+    def _too_slow(self) -> CheckpointRejected:
+        return CheckpointRejected("too_slow", limit_s=self._limits.wall_s, done=self._done)
+
+    def _out_of_memory(self) -> CheckpointRejected:
+        return CheckpointRejected("out_of_memory", limit_bytes=self._limits.memory_bytes)
+
+    def _nonsense(self) -> Exception:
+        if not self._confined:
+            return SandboxUnavailable("The sandbox's runner was not understood.")
+        return CheckpointRejected("generator_crashed")
+
+
+def cpu_seconds(limits: Limits) -> int:
+    """Return the processor time that a job may use: a second fence behind the wall clock."""
+    return math.ceil(2 * limits.wall_s * limits.cpu_threads) + 1
+
+
+def _with_log(error: CheckpointRejected, log: str) -> CheckpointRejected:
+    if log:
+        error.add_note(log)
+    return error
+
+
+def _death(code: int | None) -> dict[str, object]:
+    if code is None or code <= 128:
+        return {}
+    try:
+        return {"signal": signal.Signals(code - 128).name}
+    except ValueError:
+        return {}
+
+
+def _make_buffers(job: GeneratorJob) -> _Buffers:
+    with contextlib.ExitStack() as made:
+
+        def keep(fd: int) -> int:
+            made.callback(os.close, fd)
+            return fd
+
+        buffers = _Buffers(
+            checkpoint=keep(memory.seal_file(job.checkpoint)),
+            contents=keep(memory.seal_array(job.contents)),
+            styles=None if job.styles is None else keep(memory.seal_array(job.styles)),
+            outputs=keep(memory.unwritten_floats(job.contents.shape)),
+            shape=job.contents.shape,
+        )
+        made.pop_all()
+    return buffers
+
+
+def _send(sandbox: Sandbox, job: GeneratorJob, limits: Limits, buffers: _Buffers) -> None:
+    fds = [buffers.checkpoint, buffers.contents, buffers.outputs]
+    if buffers.styles is not None:
+        fds.append(buffers.styles)
+    words = {
+        "manifest": job.manifest,
+        "shape": buffers.shape,
+        "memory_bytes": limits.memory_bytes,
+        "cpu_s": cpu_seconds(limits),
+        "threads": limits.cpu_threads,
+    }
+    rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+    try:
+        sandbox.control.sendmsg([json.dumps(words).encode()], [rights])
+    except OSError as error:
+        raise SandboxUnavailable(f"The sandbox died while it waited: {error}") from error
+
+
+def _to_pixels(outputs: NDArray[np.float32]) -> Pixels:
+    return np.stack([to_pixels(picture) for picture in outputs])

@@ -1,0 +1,74 @@
+"""What goes into the sandbox, what comes out, and what can go wrong on our side."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pixels = NDArray[np.uint8]
+
+
+class SandboxUnavailable(Exception):
+    """The sandbox can't be built or broke down: the platform's fault, never the participant's."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+
+class SandboxStopped(Exception):
+    """The caller asked to stop before the generator was done."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What one generator may use."""
+
+    wall_s: float
+    """Seconds from handing over the checkpoint to the last picture."""
+    memory_bytes: int
+    """Memory that loading and running may add to what an idle sandbox already holds."""
+    cpu_threads: int = 1
+
+    def __post_init__(self) -> None:
+        if self.wall_s <= 0 or self.memory_bytes <= 0 or not 1 <= self.cpu_threads <= 64:
+            raise ValueError(f"limits out of range: {self}")
+
+
+@dataclass(frozen=True)
+class GeneratorJob:
+    """One checkpoint and the pictures it has to stylise."""
+
+    checkpoint: Path
+    manifest: dict[str, Any]
+    contents: Pixels
+    """(N, H, W, 3), RGB."""
+    styles: Pixels | None
+    """The same shape, or None where the phase has no style input."""
+
+    def __post_init__(self) -> None:
+        for name, pixels in (("contents", self.contents), ("styles", self.styles)):
+            if pixels is None:
+                continue
+            if pixels.dtype != np.uint8 or pixels.ndim != 4 or pixels.shape[-1] != 3:
+                raise ValueError(f"{name} must be (N, H, W, 3) uint8, not {pixels.shape}")
+        if self.contents.size == 0:
+            raise ValueError("a job needs at least one picture")
+        if self.styles is not None and self.styles.shape != self.contents.shape:
+            raise ValueError("contents and styles must have the same shape")
+
+
+@dataclass(frozen=True)
+class GeneratorResult:
+    """Checked pictures and how long they took."""
+
+    outputs: Pixels
+    """(N, H, W, 3), RGB."""
+    load_s: float
+    run_s: float
+    log: str
+    """At most 600 characters of the runner's own words: for the owner, never to be believed."""
