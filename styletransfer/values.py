@@ -114,7 +114,9 @@ class Recipe:
                 0 < len(self.style_layers) == len(set(self.style_layers))
             ),
             "each style layer needs a weight": len(self.style_layers) == len(self.style_weights),
-            "weights are finite and not negative": all(math.isfinite(w) and w >= 0 for w in weights),
+            "weights are finite and not negative": all(
+                math.isfinite(w) and w >= 0 for w in weights
+            ),
             "normalization is 'gatys' or 'spatial'": self.normalization in get_args(Normalization),
             f"metrics are {', '.join(METRICS)}": set(self.metrics) <= set(METRICS),
             "metrics are named once each, at least one": (

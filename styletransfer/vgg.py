@@ -104,7 +104,7 @@ class Vgg19(nn.Module):
             maps = cast(Tensor, module(maps))
             name = self._ends.get(index)
             if name in wanted:
-                take(cast(str, name), maps)
+                take(name, maps)
                 wanted.remove(name)
                 if not wanted:
                     return
