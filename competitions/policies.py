@@ -2,13 +2,18 @@
 
 from datetime import datetime
 
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.utils.translation import gettext_lazy as _
 
 from competitions.errors import Forbidden
-from competitions.models import Competition, Participant, Phase, Team
-
-Viewer = AbstractUser | AnonymousUser
+from competitions.models import (
+    Competition,
+    ImageRole,
+    Participant,
+    Phase,
+    ReferenceImage,
+    Team,
+)
+from competitions.people import User, Viewer
 
 
 def is_organizer(user: Viewer, competition: Competition) -> bool:
@@ -27,13 +32,13 @@ def may_see_outputs(user: Viewer, phase: Phase) -> bool:
     return phase.pairs_public or is_organizer(user, phase.competition)
 
 
-def team_of(user: AbstractUser, competition: Competition) -> Team | None:
+def team_of(user: User, competition: Competition) -> Team | None:
     entered = Participant.objects.filter(user=user, competition=competition)
     found = entered.select_related("team").first()
     return found.team if found else None
 
 
-def require_can_submit(user: AbstractUser, *, phase: Phase, at: datetime) -> Team:
+def require_can_submit(user: User, *, phase: Phase, at: datetime) -> Team:
     """Return the team that ``user`` submits for.
 
     Raises:
@@ -41,9 +46,7 @@ def require_can_submit(user: AbstractUser, *, phase: Phase, at: datetime) -> Tea
     """
     team = team_of(user, phase.competition)
     if team is None:
-        raise Forbidden(
-            "not_a_participant", _("Join the competition before you submit to it.")
-        )
+        raise Forbidden("not_a_participant", _("Join the competition before you submit to it."))
     if not phase.is_open_at(at):
         if at < phase.opens_at:
             detail = _("This phase is not open yet. See when it opens and submit then.")
@@ -51,3 +54,13 @@ def require_can_submit(user: AbstractUser, *, phase: Phase, at: datetime) -> Tea
             detail = _("This phase is closed. Look for another open phase of the competition.")
         raise Forbidden("phase_closed", detail, opens_at=phase.opens_at, closes_at=phase.closes_at)
     return team
+
+
+def may_see_reference_image(user: Viewer, image: ReferenceImage) -> bool:
+    """Contents and styles of public pairs are for everyone, all else is for organizers."""
+    used_by = Phase.objects.visible_to(user).filter(reference_set=image.reference_set_id)
+    if image.role != ImageRole.REAL and used_by.filter(pairs_public=True).exists():
+        return True
+    if not user.is_authenticated:
+        return False
+    return user.is_superuser or used_by.filter(competition__organizers=user).exists()

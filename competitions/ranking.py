@@ -22,7 +22,9 @@ def is_better(value: float, than: float, *, direction: str) -> bool:
     return value < than if direction == "lower" else value > than
 
 
-def rank(rows: Iterable[tuple[Key, float | None]], *, direction: str) -> list[tuple[Key, int | None]]:
+def rank(
+    rows: Iterable[tuple[Key, float | None]], *, direction: str
+) -> list[tuple[Key, int | None]]:
     """Order rows best first and give each its place; equal values share one.
 
     After two firsts comes a third place. Rows without a finite value come last, unranked,

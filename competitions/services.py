@@ -7,7 +7,6 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.contrib.auth.models import AbstractUser
 from django.db import transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
@@ -22,11 +21,12 @@ from competitions.models import (
     ReferenceSet,
     Team,
 )
+from competitions.people import User
 from competitions.ranking import is_better, ranking_value
 
 
 @transaction.atomic
-def join(user: AbstractUser, competition: Competition, *, team_name: str = "") -> Team:
+def join(user: User, competition: Competition, *, team_name: str = "") -> Team:
     """Enter ``user`` as a team of one.
 
     Raises:

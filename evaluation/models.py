@@ -109,9 +109,7 @@ class Output(models.Model):
     file = models.FileField(upload_to="outputs/%Y/%m/")
 
     class Meta:
-        constraints = [
-            models.UniqueConstraint(fields=["run", "pair"], name="output_once_per_pair")
-        ]
+        constraints = [models.UniqueConstraint(fields=["run", "pair"], name="output_once_per_pair")]
 
     def __str__(self) -> str:
         return f"output of pair {self.pair_id}"

@@ -5,7 +5,6 @@ from datetime import datetime
 from typing import Any, Self
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import F, Q
 from django.urls import reverse
@@ -13,12 +12,13 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models import Competition, Phase, Team
+from competitions.people import User, Viewer
 from submissions.failures import Failure
 from submissions.states import ACTIVE, EXPLAINED, MAY_BE_SENT_AGAIN, Status, is_final, sources_of
 
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
-    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Viewer) -> Self:
         """Keep what ``user`` may know of.
 
         That is: scored submissions of competitions they can see, everything of their own team,
@@ -33,7 +33,7 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
             return self.filter(scored)
         return self.filter(scored | self._held_by(user))
 
-    def manageable_by(self, user: AbstractUser | AnonymousUser) -> Self:
+    def manageable_by(self, user: Viewer) -> Self:
         """Keep what ``user`` may cancel and read the log of: own team's and organized ones."""
         if user.is_superuser:
             return self
@@ -42,7 +42,7 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
         return self.filter(self._held_by(user))
 
     @staticmethod
-    def _held_by(user: AbstractUser) -> Q:
+    def _held_by(user: User) -> Q:
         teams = Team.objects.filter(participants__user=user).values("pk")
         organized = Competition.objects.filter(organizers=user).values("pk")
         return Q(team__in=teams) | Q(phase__competition__in=organized)

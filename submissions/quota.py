@@ -49,9 +49,7 @@ def count(phase: Phase, team: Team, *, at: datetime | None = None) -> Quota:
     """Count a team's submissions to a phase; failures that cost nothing are left out."""
     at = at or now()
     rows = Submission.objects.filter(phase=phase, team=team)
-    counted = list(
-        rows.filter(COUNTED).order_by("created_at").values_list("created_at", "status")
-    )
+    counted = list(rows.filter(COUNTED).order_by("created_at").values_list("created_at", "status"))
     free = phase.free_failures
     times: list[datetime] = []
     for created_at, status in counted:
@@ -91,8 +89,10 @@ def require_left(phase: Phase, team: Team) -> None:
         (quota.total, _("Your team has used all its submissions to this phase.")),
         (
             quota.concurrent,
-            _("Your team has as many submissions in progress as this phase allows. "
-              "Wait until one ends or cancel it."),
+            _(
+                "Your team has as many submissions in progress as this phase allows. "
+                "Wait until one ends or cancel it."
+            ),
         ),
         (
             quota.per_day,

@@ -6,7 +6,6 @@ import unicodedata
 from functools import partial
 from typing import Any
 
-from django.contrib.auth.models import AbstractUser
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
@@ -15,6 +14,7 @@ from pydantic import ValidationError
 
 from competitions.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
 from competitions.models import Phase
+from competitions.people import User
 from competitions.policies import require_can_submit
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
@@ -24,12 +24,12 @@ from submissions.failures import Failure
 from submissions.models import Submission
 from submissions.states import MAY_BE_SENT_AGAIN, Status
 
+Upload = UploadedFile[bytes]
+
 HEAD_BYTES = 4096
 
 
-def submit(
-    *, by: AbstractUser, phase: Phase, checkpoint: UploadedFile, manifest: Any
-) -> Submission:
+def submit(*, by: User, phase: Phase, checkpoint: Upload, manifest: Any) -> Submission:
     """Enter a checkpoint and ask for its check once the row is really there.
 
     Raises:
@@ -48,7 +48,7 @@ def submit(
         team=team,
         submitted_by=by,
         file_name=make_label(checkpoint.name),
-        size_bytes=checkpoint.size,
+        size_bytes=checkpoint.size or 0,
         sha256=sha256,
         manifest=json.loads(described),
         manifest_sha256=hashlib.sha256(described.encode()).hexdigest(),
@@ -56,8 +56,8 @@ def submit(
     return _enter(submission, checkpoint)
 
 
-def _enter(submission: Submission, checkpoint: UploadedFile) -> Submission:
-    stored = ""
+def _enter(submission: Submission, checkpoint: Upload) -> Submission:
+    stored: str | None = None
     try:
         with transaction.atomic():
             # The lock comes first: of two equal uploads at once the second sees the first.
@@ -83,7 +83,7 @@ def _enter(submission: Submission, checkpoint: UploadedFile) -> Submission:
     return submission
 
 
-def _discard(submission: Submission, stored: str) -> None:
+def _discard(submission: Submission, stored: str | None) -> None:
     if stored:
         submission.checkpoint.storage.delete(stored)
 
@@ -114,7 +114,7 @@ def read_manifest(manifest: Any) -> Manifest:
         ) from error
 
 
-def inspect_file(checkpoint: UploadedFile, *, phase: Phase, declared: Manifest) -> str:
+def inspect_file(checkpoint: Upload, *, phase: Phase, declared: Manifest) -> str:
     """Return the file's SHA-256 after what can be seen without opening it as a model."""
     size = checkpoint.size or 0
     if size > phase.max_checkpoint_bytes:
@@ -128,7 +128,7 @@ def inspect_file(checkpoint: UploadedFile, *, phase: Phase, declared: Manifest) 
     digest = hashlib.sha256()
     head = b""
     for chunk in checkpoint.chunks():
-        head = head or bytes(chunk[:HEAD_BYTES])
+        head = head or chunk[:HEAD_BYTES]
         digest.update(chunk)
     try:
         found = sniff(head, size)
@@ -172,7 +172,7 @@ def require_not_sent_before(submission: Submission) -> None:
         )
 
 
-def cancel(submission: Submission, *, by: AbstractUser) -> None:
+def cancel(submission: Submission, *, by: User) -> None:
     """Stop a submission; a worker that runs it notices within seconds.
 
     Raises:
@@ -180,7 +180,9 @@ def cancel(submission: Submission, *, by: AbstractUser) -> None:
         Conflict: it has ended already.
     """
     if not Submission.objects.manageable_by(by).filter(pk=submission.pk).exists():
-        raise Forbidden("not_your_submission", _("Only your own team's submissions can be cancelled."))
+        raise Forbidden(
+            "not_your_submission", _("Only your own team's submissions can be cancelled.")
+        )
     for _attempt in range(3):  # it may be claimed between reading and writing
         submission.refresh_from_db()
         if submission.move(
@@ -196,4 +198,3 @@ def cancel(submission: Submission, *, by: AbstractUser) -> None:
         _("This submission has ended: there is nothing left to cancel."),
         status=submission.status,
     )
-

@@ -1,5 +1,6 @@
 """Where a submission stands in the queue, and when it may start."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -21,14 +22,22 @@ class QueuePlace:
 
 def place_of(submission: Submission) -> QueuePlace | None:
     """Return the place of a queued submission, None for any other."""
-    if submission.status != Status.QUEUED:
-        return None
-    ahead = Submission.objects.ahead_of(submission).count()
+    return places_of([submission])[submission.pk]
+
+
+def places_of(submissions: Sequence[Submission]) -> dict[UUID, QueuePlace | None]:
+    """Return the place of each submission; the number of queries does not grow with theirs."""
+    places: dict[UUID, QueuePlace | None] = {row.pk: None for row in submissions}
+    if not any(row.status == Status.QUEUED for row in submissions):
+        return places
+    queue = Submission.objects.filter(status=Status.QUEUED).order_by("queued_at", "pk")
     typical = _typical_run()
-    if typical is None:
-        return QueuePlace(ahead + 1, None)
-    running = Submission.objects.filter(status=Status.RUNNING).count()
-    return QueuePlace(ahead + 1, now() + typical * ahead + typical / 2 * min(running, 1))
+    is_busy = Submission.objects.filter(status=Status.RUNNING).exists()
+    for ahead, pk in enumerate(queue.values_list("pk", flat=True)):
+        if pk in places:
+            start = now() + typical * (ahead + is_busy / 2) if typical else None
+            places[pk] = QueuePlace(ahead + 1, start)
+    return places
 
 
 def _typical_run() -> timedelta | None:

@@ -8,11 +8,11 @@ from datetime import timedelta
 from itertools import count
 from typing import Any
 
-from arena.accounts.models import User
 from django.core.files.base import ContentFile
 from django.utils.timezone import now
 from PIL import Image
 
+from arena.accounts.models import User
 from competitions import services as competition_services
 from competitions.models import (
     Competition,

@@ -7,7 +7,6 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
@@ -16,226 +15,560 @@ class Migration(migrations.Migration):
 
     operations = [
         migrations.CreateModel(
-            name='Competition',
+            name="Competition",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('slug', models.SlugField(unique=True, verbose_name='address')),
-                ('title', models.CharField(max_length=120, verbose_name='title')),
-                ('summary', models.CharField(max_length=300, verbose_name='summary')),
-                ('description', models.TextField(help_text='Markdown', verbose_name='description')),
-                ('published_at', models.DateTimeField(blank=True, null=True, verbose_name='published at')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('organizers', models.ManyToManyField(blank=True, related_name='organized_competitions', to=settings.AUTH_USER_MODEL, verbose_name='organizers')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("slug", models.SlugField(unique=True, verbose_name="address")),
+                ("title", models.CharField(max_length=120, verbose_name="title")),
+                ("summary", models.CharField(max_length=300, verbose_name="summary")),
+                ("description", models.TextField(help_text="Markdown", verbose_name="description")),
+                (
+                    "published_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="published at"),
+                ),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "organizers",
+                    models.ManyToManyField(
+                        blank=True,
+                        related_name="organized_competitions",
+                        to=settings.AUTH_USER_MODEL,
+                        verbose_name="organizers",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'competition',
-                'verbose_name_plural': 'competitions',
-                'ordering': ['-published_at', 'slug'],
+                "verbose_name": "competition",
+                "verbose_name_plural": "competitions",
+                "ordering": ["-published_at", "slug"],
             },
         ),
         migrations.CreateModel(
-            name='ReferenceSet',
+            name="ReferenceSet",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('image_size', models.PositiveSmallIntegerField(default=256, verbose_name='image size')),
-                ('sha256', models.CharField(blank=True, max_length=64)),
-                ('frozen_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "image_size",
+                    models.PositiveSmallIntegerField(default=256, verbose_name="image size"),
+                ),
+                ("sha256", models.CharField(blank=True, max_length=64)),
+                ("frozen_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name': 'reference set',
-                'verbose_name_plural': 'reference sets',
-                'constraints': [models.CheckConstraint(condition=models.Q(models.Q(('sha256', ''), ('frozen_at__isnull', True)), models.Q(models.Q(('sha256', ''), _negated=True), ('frozen_at__isnull', False)), _connector='OR'), name='reference_set_frozen_with_its_hash'), models.CheckConstraint(condition=models.Q(('image_size__gte', 32), ('image_size__lte', 1024)), name='reference_set_image_size_in_range')],
+                "verbose_name": "reference set",
+                "verbose_name_plural": "reference sets",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("sha256", ""), ("frozen_at__isnull", True)),
+                            models.Q(
+                                models.Q(("sha256", ""), _negated=True),
+                                ("frozen_at__isnull", False),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="reference_set_frozen_with_its_hash",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("image_size__gte", 32), ("image_size__lte", 1024)),
+                        name="reference_set_image_size_in_range",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='ReferenceImage',
+            name="ReferenceImage",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('role', models.CharField(choices=[('content', 'content image'), ('style', 'style image'), ('real', 'reference for FID')], max_length=7)),
-                ('position', models.PositiveIntegerField()),
-                ('name', models.CharField(max_length=100)),
-                ('file', models.FileField(upload_to='references/%Y/%m/')),
-                ('pixels_sha256', models.CharField(max_length=64)),
-                ('credit', models.CharField(blank=True, max_length=200)),
-                ('licence', models.CharField(blank=True, max_length=100)),
-                ('source', models.CharField(blank=True, max_length=300)),
-                ('reference_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='images', to='competitions.referenceset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "role",
+                    models.CharField(
+                        choices=[
+                            ("content", "content image"),
+                            ("style", "style image"),
+                            ("real", "reference for FID"),
+                        ],
+                        max_length=7,
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                ("name", models.CharField(max_length=100)),
+                ("file", models.FileField(upload_to="references/%Y/%m/")),
+                ("pixels_sha256", models.CharField(max_length=64)),
+                ("credit", models.CharField(blank=True, max_length=200)),
+                ("licence", models.CharField(blank=True, max_length=100)),
+                ("source", models.CharField(blank=True, max_length=300)),
+                (
+                    "reference_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="images",
+                        to="competitions.referenceset",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['reference_set', 'role', 'position'],
+                "ordering": ["reference_set", "role", "position"],
             },
         ),
         migrations.CreateModel(
-            name='Pair',
+            name="Pair",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('position', models.PositiveIntegerField()),
-                ('content', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='competitions.referenceimage')),
-                ('style', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='competitions.referenceimage')),
-                ('reference_set', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='pairs', to='competitions.referenceset')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("position", models.PositiveIntegerField()),
+                (
+                    "content",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="competitions.referenceimage",
+                    ),
+                ),
+                (
+                    "style",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="competitions.referenceimage",
+                    ),
+                ),
+                (
+                    "reference_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="pairs",
+                        to="competitions.referenceset",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['reference_set', 'position'],
+                "ordering": ["reference_set", "position"],
             },
         ),
         migrations.CreateModel(
-            name='ScoringRecipe',
+            name="ScoringRecipe",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=120, verbose_name='name')),
-                ('content_layer', models.CharField(default='relu4_2', max_length=10, verbose_name='content layer')),
-                ('style_layers', models.JSONField(verbose_name='style layers')),
-                ('style_weights', models.JSONField(verbose_name='style layer weights')),
-                ('normalization', models.CharField(choices=[('gatys', 'gatys'), ('spatial', 'spatial')], default='gatys', max_length=10, verbose_name='Gram normalisation')),
-                ('alpha', models.FloatField(verbose_name='alpha, weight of content')),
-                ('beta', models.FloatField(verbose_name='beta, weight of style')),
-                ('gamma', models.FloatField(verbose_name='gamma, weight of the adversarial loss')),
-                ('metrics', models.JSONField(verbose_name='metrics')),
-                ('discriminator', models.FileField(blank=True, upload_to='discriminators/')),
-                ('discriminator_sha256', models.CharField(blank=True, max_length=64)),
-                ('sha256', models.CharField(editable=False, max_length=64)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=120, verbose_name="name")),
+                (
+                    "content_layer",
+                    models.CharField(
+                        default="relu4_2", max_length=10, verbose_name="content layer"
+                    ),
+                ),
+                ("style_layers", models.JSONField(verbose_name="style layers")),
+                ("style_weights", models.JSONField(verbose_name="style layer weights")),
+                (
+                    "normalization",
+                    models.CharField(
+                        choices=[("gatys", "gatys"), ("spatial", "spatial")],
+                        default="gatys",
+                        max_length=10,
+                        verbose_name="Gram normalisation",
+                    ),
+                ),
+                ("alpha", models.FloatField(verbose_name="alpha, weight of content")),
+                ("beta", models.FloatField(verbose_name="beta, weight of style")),
+                ("gamma", models.FloatField(verbose_name="gamma, weight of the adversarial loss")),
+                ("metrics", models.JSONField(verbose_name="metrics")),
+                ("discriminator", models.FileField(blank=True, upload_to="discriminators/")),
+                ("discriminator_sha256", models.CharField(blank=True, max_length=64)),
+                ("sha256", models.CharField(editable=False, max_length=64)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
             ],
             options={
-                'verbose_name': 'scoring recipe',
-                'verbose_name_plural': 'scoring recipes',
-                'constraints': [models.CheckConstraint(condition=models.Q(('alpha__gte', 0), ('beta__gte', 0), ('gamma__gte', 0)), name='recipe_weights_not_negative'), models.CheckConstraint(condition=models.Q(('gamma', 0), models.Q(('discriminator_sha256', ''), _negated=True), _connector='OR'), name='recipe_adversarial_needs_a_discriminator', violation_error_message='With gamma above 0, give a discriminator.'), models.CheckConstraint(condition=models.Q(('normalization__in', ['gatys', 'spatial'])), name='recipe_normalization_known')],
+                "verbose_name": "scoring recipe",
+                "verbose_name_plural": "scoring recipes",
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("alpha__gte", 0), ("beta__gte", 0), ("gamma__gte", 0)),
+                        name="recipe_weights_not_negative",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("gamma", 0),
+                            models.Q(("discriminator_sha256", ""), _negated=True),
+                            _connector="OR",
+                        ),
+                        name="recipe_adversarial_needs_a_discriminator",
+                        violation_error_message="With gamma above 0, give a discriminator.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("normalization__in", ["gatys", "spatial"])),
+                        name="recipe_normalization_known",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Phase',
+            name="Phase",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, verbose_name='name')),
-                ('position', models.PositiveSmallIntegerField(default=1, verbose_name='position')),
-                ('description', models.CharField(blank=True, max_length=500, verbose_name='description')),
-                ('opens_at', models.DateTimeField(verbose_name='opens at')),
-                ('closes_at', models.DateTimeField(blank=True, null=True, verbose_name='closes at')),
-                ('ranking_metric', models.CharField(default='total', max_length=40, verbose_name='ranking metric')),
-                ('ranking_direction', models.CharField(choices=[('lower', 'lower is better'), ('higher', 'higher is better')], default='lower', max_length=6, verbose_name='ranking direction')),
-                ('pairs_public', models.BooleanField(default=False, verbose_name='pairs are public')),
-                ('quota_per_day', models.PositiveSmallIntegerField(default=5, verbose_name='submissions per 24 hours')),
-                ('quota_total', models.PositiveIntegerField(blank=True, null=True, verbose_name='submissions in all')),
-                ('quota_concurrent', models.PositiveSmallIntegerField(default=2, verbose_name='submissions at once')),
-                ('free_failures', models.PositiveSmallIntegerField(default=0, verbose_name='failures that cost nothing')),
-                ('max_checkpoint_bytes', models.PositiveBigIntegerField(default=536870912, validators=[django.core.validators.MinValueValidator(1)], verbose_name='largest checkpoint, bytes')),
-                ('time_limit_s', models.PositiveIntegerField(default=300, verbose_name='time limit for all pairs, seconds')),
-                ('memory_limit_bytes', models.PositiveBigIntegerField(default=3221225472, verbose_name='memory limit, bytes')),
-                ('vgg_name', models.CharField(max_length=40)),
-                ('vgg_sha256', models.CharField(max_length=64)),
-                ('inception_name', models.CharField(max_length=40)),
-                ('inception_sha256', models.CharField(max_length=64)),
-                ('competition', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='phases', to='competitions.competition')),
-                ('reference_set', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='phases', to='competitions.referenceset')),
-                ('recipe', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='phases', to='competitions.scoringrecipe')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
+                ("position", models.PositiveSmallIntegerField(default=1, verbose_name="position")),
+                (
+                    "description",
+                    models.CharField(blank=True, max_length=500, verbose_name="description"),
+                ),
+                ("opens_at", models.DateTimeField(verbose_name="opens at")),
+                (
+                    "closes_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="closes at"),
+                ),
+                (
+                    "ranking_metric",
+                    models.CharField(default="total", max_length=40, verbose_name="ranking metric"),
+                ),
+                (
+                    "ranking_direction",
+                    models.CharField(
+                        choices=[("lower", "lower is better"), ("higher", "higher is better")],
+                        default="lower",
+                        max_length=6,
+                        verbose_name="ranking direction",
+                    ),
+                ),
+                (
+                    "pairs_public",
+                    models.BooleanField(default=False, verbose_name="pairs are public"),
+                ),
+                (
+                    "quota_per_day",
+                    models.PositiveSmallIntegerField(
+                        default=5, verbose_name="submissions per 24 hours"
+                    ),
+                ),
+                (
+                    "quota_total",
+                    models.PositiveIntegerField(
+                        blank=True, null=True, verbose_name="submissions in all"
+                    ),
+                ),
+                (
+                    "quota_concurrent",
+                    models.PositiveSmallIntegerField(default=2, verbose_name="submissions at once"),
+                ),
+                (
+                    "free_failures",
+                    models.PositiveSmallIntegerField(
+                        default=0, verbose_name="failures that cost nothing"
+                    ),
+                ),
+                (
+                    "max_checkpoint_bytes",
+                    models.PositiveBigIntegerField(
+                        default=536870912,
+                        validators=[django.core.validators.MinValueValidator(1)],
+                        verbose_name="largest checkpoint, bytes",
+                    ),
+                ),
+                (
+                    "time_limit_s",
+                    models.PositiveIntegerField(
+                        default=300, verbose_name="time limit for all pairs, seconds"
+                    ),
+                ),
+                (
+                    "memory_limit_bytes",
+                    models.PositiveBigIntegerField(
+                        default=3221225472, verbose_name="memory limit, bytes"
+                    ),
+                ),
+                ("vgg_name", models.CharField(max_length=40)),
+                ("vgg_sha256", models.CharField(max_length=64)),
+                ("inception_name", models.CharField(max_length=40)),
+                ("inception_sha256", models.CharField(max_length=64)),
+                (
+                    "competition",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="phases",
+                        to="competitions.competition",
+                    ),
+                ),
+                (
+                    "reference_set",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="phases",
+                        to="competitions.referenceset",
+                    ),
+                ),
+                (
+                    "recipe",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="phases",
+                        to="competitions.scoringrecipe",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'phase',
-                'verbose_name_plural': 'phases',
-                'ordering': ['competition', 'position', 'opens_at'],
+                "verbose_name": "phase",
+                "verbose_name_plural": "phases",
+                "ordering": ["competition", "position", "opens_at"],
             },
         ),
         migrations.CreateModel(
-            name='Team',
+            name="Team",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=80, verbose_name='name')),
-                ('is_baseline', models.BooleanField(default=False, verbose_name='baseline')),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('competition', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='teams', to='competitions.competition')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("name", models.CharField(max_length=80, verbose_name="name")),
+                ("is_baseline", models.BooleanField(default=False, verbose_name="baseline")),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "competition",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="teams",
+                        to="competitions.competition",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'team',
-                'verbose_name_plural': 'teams',
+                "verbose_name": "team",
+                "verbose_name_plural": "teams",
             },
         ),
         migrations.CreateModel(
-            name='Participant',
+            name="Participant",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('joined_at', models.DateTimeField(auto_now_add=True)),
-                ('competition', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participants', to='competitions.competition')),
-                ('user', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='participations', to=settings.AUTH_USER_MODEL)),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='participants', to='competitions.team')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("joined_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "competition",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="participants",
+                        to="competitions.competition",
+                    ),
+                ),
+                (
+                    "user",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="participations",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="participants",
+                        to="competitions.team",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'participant',
-                'verbose_name_plural': 'participants',
+                "verbose_name": "participant",
+                "verbose_name_plural": "participants",
             },
         ),
         migrations.CreateModel(
-            name='LeaderboardEntry',
+            name="LeaderboardEntry",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('submission_id', models.UUIDField(unique=True)),
-                ('scores', models.JSONField()),
-                ('ranking_value', models.FloatField(null=True)),
-                ('unranked_reason', models.CharField(blank=True, choices=[('missing', 'The ranking metric is missing.'), ('not_finite', 'The ranking metric is not a finite number.')], max_length=10)),
-                ('submitted_at', models.DateTimeField()),
-                ('phase', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='leaderboard', to='competitions.phase')),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='leaderboard_entries', to='competitions.team')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("submission_id", models.UUIDField(unique=True)),
+                ("scores", models.JSONField()),
+                ("ranking_value", models.FloatField(null=True)),
+                (
+                    "unranked_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("missing", "The ranking metric is missing."),
+                            ("not_finite", "The ranking metric is not a finite number."),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("submitted_at", models.DateTimeField()),
+                (
+                    "phase",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="leaderboard",
+                        to="competitions.phase",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="leaderboard_entries",
+                        to="competitions.team",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='referenceimage',
-            constraint=models.UniqueConstraint(fields=('reference_set', 'role', 'position'), name='reference_image_place_unique'),
+            model_name="referenceimage",
+            constraint=models.UniqueConstraint(
+                fields=("reference_set", "role", "position"), name="reference_image_place_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referenceimage',
-            constraint=models.UniqueConstraint(fields=('reference_set', 'role', 'name'), name='reference_image_name_unique'),
+            model_name="referenceimage",
+            constraint=models.UniqueConstraint(
+                fields=("reference_set", "role", "name"), name="reference_image_name_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='referenceimage',
-            constraint=models.CheckConstraint(condition=models.Q(('role__in', ['content', 'style', 'real'])), name='reference_image_role_known'),
+            model_name="referenceimage",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("role__in", ["content", "style", "real"])),
+                name="reference_image_role_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pair',
-            constraint=models.UniqueConstraint(fields=('reference_set', 'position'), name='pair_position_unique'),
+            model_name="pair",
+            constraint=models.UniqueConstraint(
+                fields=("reference_set", "position"), name="pair_position_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='pair',
-            constraint=models.UniqueConstraint(fields=('reference_set', 'content', 'style'), name='pair_unique'),
+            model_name="pair",
+            constraint=models.UniqueConstraint(
+                fields=("reference_set", "content", "style"), name="pair_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phase',
-            constraint=models.UniqueConstraint(fields=('competition', 'name'), name='phase_name_unique'),
+            model_name="phase",
+            constraint=models.UniqueConstraint(
+                fields=("competition", "name"), name="phase_name_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phase',
-            constraint=models.CheckConstraint(condition=models.Q(('closes_at__isnull', True), ('closes_at__gt', models.F('opens_at')), _connector='OR'), name='phase_closes_after_it_opens', violation_error_message='A phase closes after it opens.'),
+            model_name="phase",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("closes_at__isnull", True),
+                    ("closes_at__gt", models.F("opens_at")),
+                    _connector="OR",
+                ),
+                name="phase_closes_after_it_opens",
+                violation_error_message="A phase closes after it opens.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phase',
-            constraint=models.CheckConstraint(condition=models.Q(('quota_per_day__gte', 1), ('quota_concurrent__gte', 1)), name='phase_quotas_allow_a_submission'),
+            model_name="phase",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("quota_per_day__gte", 1), ("quota_concurrent__gte", 1)),
+                name="phase_quotas_allow_a_submission",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phase',
-            constraint=models.CheckConstraint(condition=models.Q(('max_checkpoint_bytes__gte', 1), ('time_limit_s__gte', 1), ('memory_limit_bytes__gte', 536870912)), name='phase_limits_are_positive'),
+            model_name="phase",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("max_checkpoint_bytes__gte", 1),
+                    ("time_limit_s__gte", 1),
+                    ("memory_limit_bytes__gte", 536870912),
+                ),
+                name="phase_limits_are_positive",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='phase',
-            constraint=models.CheckConstraint(condition=models.Q(('ranking_direction__in', ['lower', 'higher'])), name='phase_ranking_direction_known'),
+            model_name="phase",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("ranking_direction__in", ["lower", "higher"])),
+                name="phase_ranking_direction_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='team',
-            constraint=models.UniqueConstraint(fields=('competition', 'name'), name='team_name_unique', violation_error_message='Another team has this name.'),
+            model_name="team",
+            constraint=models.UniqueConstraint(
+                fields=("competition", "name"),
+                name="team_name_unique",
+                violation_error_message="Another team has this name.",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='participant',
-            constraint=models.UniqueConstraint(fields=('user', 'competition'), name='participant_once_per_competition'),
+            model_name="participant",
+            constraint=models.UniqueConstraint(
+                fields=("user", "competition"), name="participant_once_per_competition"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.UniqueConstraint(fields=('phase', 'team'), name='leaderboard_one_per_team'),
+            model_name="leaderboardentry",
+            constraint=models.UniqueConstraint(
+                fields=("phase", "team"), name="leaderboard_one_per_team"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('ranking_value__isnull', True), models.Q(('unranked_reason', ''), _negated=True)), models.Q(('ranking_value__isnull', False), ('unranked_reason', '')), _connector='OR'), name='leaderboard_unranked_says_why'),
+            model_name="leaderboardentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("ranking_value__isnull", True),
+                        models.Q(("unranked_reason", ""), _negated=True),
+                    ),
+                    models.Q(("ranking_value__isnull", False), ("unranked_reason", "")),
+                    _connector="OR",
+                ),
+                name="leaderboard_unranked_says_why",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='leaderboardentry',
-            constraint=models.CheckConstraint(condition=models.Q(('ranking_value__isnull', True), models.Q(('ranking_value__lte', 1.7976931348623157e+308), ('ranking_value__gte', -1.7976931348623157e+308)), _connector='OR'), name='leaderboard_ranking_value_finite'),
+            model_name="leaderboardentry",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("ranking_value__isnull", True),
+                    models.Q(
+                        ("ranking_value__lte", 1.7976931348623157e308),
+                        ("ranking_value__gte", -1.7976931348623157e308),
+                    ),
+                    _connector="OR",
+                ),
+                name="leaderboard_ranking_value_finite",
+            ),
         ),
     ]

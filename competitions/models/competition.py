@@ -2,15 +2,16 @@ from datetime import datetime
 from typing import Self
 
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.db import models
 from django.db.models import Max, Min, Q
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
+from competitions.people import Viewer
+
 
 class CompetitionQuerySet(models.QuerySet["Competition"]):
-    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Viewer) -> Self:
         """Keep what ``user`` may know of: published competitions and their own."""
         if user.is_superuser:
             return self

@@ -1,7 +1,6 @@
 from datetime import datetime
 from typing import Self
 
-from django.contrib.auth.models import AbstractUser, AnonymousUser
 from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 from competitions.models.competition import Competition
 from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ReferenceSet
+from competitions.people import Viewer
 from styletransfer.values import ExtractorPin
 
 
@@ -21,7 +21,7 @@ class Direction(models.TextChoices):
 
 
 class PhaseQuerySet(models.QuerySet["Phase"]):
-    def visible_to(self, user: AbstractUser | AnonymousUser) -> Self:
+    def visible_to(self, user: Viewer) -> Self:
         return self.filter(competition__in=Competition.objects.visible_to(user))
 
 

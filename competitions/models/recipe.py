@@ -52,14 +52,14 @@ class ScoringRecipe(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    @property
-    def is_used(self) -> bool:
-        return self.pk is not None and self.phases.exists()
-
     def save(self, *args: Any, **kwargs: Any) -> None:
         if self.is_used:
             raise ValidationError(_("This recipe is in use: make a new one instead."))
         super().save(*args, **kwargs)
+
+    @property
+    def is_used(self) -> bool:
+        return self.pk is not None and self.phases.exists()
 
     def as_value(self) -> Recipe:
         """Return what the scoring core works with; its hash names the recipe everywhere."""

@@ -1,9 +1,9 @@
 from django.conf import settings
-from django.contrib.auth.models import AbstractUser
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models.competition import Competition
+from competitions.people import User
 
 
 class Team(models.Model):
@@ -28,7 +28,7 @@ class Team(models.Model):
     def __str__(self) -> str:
         return self.name
 
-    def has_member(self, user: AbstractUser) -> bool:
+    def has_member(self, user: User) -> bool:
         return self.participants.filter(user=user).exists()
 
 

@@ -1,0 +1,93 @@
+"""Holding a submission while a worker is busy with it."""
+
+import logging
+import os
+import threading
+import time
+from datetime import timedelta
+from types import TracebackType
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.utils.timezone import now
+
+from submissions.models import Submission
+
+log = logging.getLogger(__name__)
+
+# What a supervisor sees when a worker ends itself; sysexits calls it EX_SOFTWARE.
+HUNG_EXIT_CODE = 70
+
+
+def next_expiry() -> Any:
+    return now() + settings.EVALUATION_LEASE
+
+
+class Lease:
+    """Renews a claimed row in a thread and carries progress with it.
+
+    Everybody who waits for work asks ``is_lost``: it becomes true when the row was cancelled or
+    taken over. Work that passes ``deadline`` hangs in code that can't be asked: the process ends
+    and the sweeper hands the submission to another.
+    """
+
+    def __init__(self, submission: Submission, *, deadline: timedelta) -> None:
+        self._submission = submission
+        self._deadline = time.monotonic() + deadline.total_seconds()
+        self._progress: dict[str, object] = {}
+        self._changed = threading.Event()
+        self._closing = threading.Event()
+        self._lost = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+
+    @property
+    def is_lost(self) -> bool:
+        return self._lost.is_set()
+
+    def report(self, step: str, done: int = 0, of: int = 0) -> None:
+        """Tell those who watch what is being done; written with the next renewal."""
+        is_new_step = self._progress.get("step") != step
+        self._progress = {"step": step, "progress_done": done, "progress_of": of}
+        if is_new_step:
+            self._changed.set()
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._closing.set()
+        self._changed.set()
+        self._thread.join()
+
+    def _keep(self) -> None:
+        try:
+            while True:
+                self._changed.wait(settings.EVALUATION_HEARTBEAT.total_seconds())
+                self._changed.clear()
+                if self._closing.is_set():
+                    return
+                if time.monotonic() > self._deadline:
+                    log.critical("submission %s hangs: this worker ends", self._submission.pk)
+                    os._exit(HUNG_EXIT_CODE)
+                self._renew()
+                if self.is_lost:
+                    return
+        finally:
+            connection.close()  # this thread's own
+
+    def _renew(self) -> None:
+        try:
+            if not self._submission.renew(lease_expires_at=next_expiry(), **self._progress):
+                self._lost.set()
+        except DatabaseError:
+            # The next beat tries again; if the database stays away the lease runs out, and then
+            # the row's attempt number keeps this worker's result out.
+            log.warning("could not renew the lease of %s", self._submission.pk, exc_info=True)
+            connection.close()

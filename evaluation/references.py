@@ -1,0 +1,47 @@
+"""A phase's images as pixels, checked against the hash that froze them."""
+
+from functools import lru_cache
+
+from competitions.models import ImageRole, ReferenceSet
+from competitions.services import hash_reference_set
+from styletransfer.images import decode_png, pixels_sha256
+from styletransfer.values import Image, ReferenceImages
+
+
+class ReferencesChanged(Exception):
+    """Stored images are not the ones that were frozen: scores would mean something else."""
+
+
+@lru_cache(maxsize=2)
+def load_references(reference_set_id: int, sha256: str) -> ReferenceImages:
+    """Read and check a frozen set; the last ones stay in memory, a frozen set can't change.
+
+    Raises:
+        ReferencesChanged: a pixel differs from what was frozen.
+    """
+    reference_set = ReferenceSet.objects.get(pk=reference_set_id)
+    images: dict[str, list[Image]] = {role: [] for role in ImageRole.values}
+    keys: dict[str, list[int]] = {role: [] for role in ImageRole.values}
+    size = (reference_set.image_size, reference_set.image_size)
+    for row in reference_set.images.order_by("role", "position"):
+        with row.file.open("rb") as file:
+            images[row.role].append(decode_png(file.read(), size=size))
+        keys[row.role].append(row.pk)
+    pairs = [
+        (keys["content"].index(pair.content_id), keys["style"].index(pair.style_id))
+        for pair in reference_set.pairs.order_by("position")
+    ]
+    found = hash_reference_set(
+        image_size=reference_set.image_size,
+        pixel_hashes={role: [pixels_sha256(one) for one in some] for role, some in images.items()},
+        pairs=pairs,
+    )
+    if found != sha256:
+        raise ReferencesChanged(f"reference set {reference_set_id} does not match its hash")
+    return ReferenceImages(
+        contents=images["content"],
+        styles=images["style"],
+        pairs=pairs,
+        reals=images["real"],
+        sha256=sha256,
+    )

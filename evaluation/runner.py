@@ -1,0 +1,165 @@
+"""The only module that drives the torch core: one attempt, step by step."""
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+
+import numpy as np
+from django.conf import settings
+from styletransfer.determinism import arithmetic, make_deterministic, versions
+from styletransfer.scoring import Scorer
+
+from competitions.models import Pair, Phase
+from evaluation import services
+from evaluation.lease import Lease
+from evaluation.models import EvaluationRun, Stage
+from evaluation.references import load_references
+from evaluation.sandbox import GeneratorJob, GeneratorResult, Limits, SandboxStopped
+from evaluation.worker import sandboxes
+from styletransfer.images import encode_png
+from styletransfer.values import ReferenceImages
+from submissions.models import Submission
+
+# One picture is enough to see that a generator loads and answers.
+CHECKED_PAIRS = 1
+CHECK_TIME_LIMIT_S = 60
+
+
+def perform(run: EvaluationRun, lease: Lease) -> None:
+    """Check or evaluate ``run.submission`` and record what came of it.
+
+    Raises:
+        CheckpointRejected: the participant's fault, found in the sandbox.
+        SandboxStopped: the submission was cancelled or taken over.
+    """
+    phase = run.submission.phase
+    make_deterministic(settings.EVALUATION_THREADS)
+    run.versions = {**arithmetic(), **versions()}
+    with step(run, lease, "references"):
+        references = load_references(phase.reference_set_id, phase.reference_set.sha256)
+    if run.stage == Stage.CHECK:
+        generate(run, lease, references, pairs=CHECKED_PAIRS)
+        services.record_check_passed(run)
+    else:
+        evaluate(run, lease, references)
+
+
+def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> None:
+    phase = run.submission.phase
+    outputs = generate(run, lease, references, pairs=len(references.pairs)).outputs
+    with step(run, lease, "preparing"):
+        scorer = make_scorer(phase, references)
+        scorer.prepare(_reporter(lease, "preparing"))
+    with step(run, lease, "scoring"):
+        card = scorer.score(
+            list(outputs),
+            checkpoint_sha256=run.submission.sha256,
+            on_pair=_reporter(lease, "scoring"),
+        )
+    with step(run, lease, "recording"):
+        pairs = list(Pair.objects.filter(reference_set=phase.reference_set).order_by("position"))
+        pictures = [encode_png(output) for output in outputs]
+    services.record_scores(run, card, pairs=pairs, pictures=pictures)
+
+
+def generate(
+    run: EvaluationRun, lease: Lease, references: ReferenceImages, *, pairs: int
+) -> GeneratorResult:
+    """Run the generator in a fresh sandbox over the first ``pairs`` pairs."""
+    phase = run.submission.phase
+    chosen = references.pairs[:pairs]
+    takes_style = any(each["role"] == "style" for each in run.submission.manifest["inputs"])
+    limit_s = float(phase.time_limit_s)
+    if run.stage == Stage.CHECK:
+        limit_s = min(limit_s, CHECK_TIME_LIMIT_S)
+    with step(run, lease, "generating"), local_copy(run.submission) as checkpoint:
+        result = sandboxes().run(
+            GeneratorJob(
+                checkpoint=checkpoint,
+                manifest=run.submission.manifest,
+                contents=np.stack([references.contents[content] for content, _ in chosen]),
+                styles=(
+                    np.stack([references.styles[style] for _, style in chosen])
+                    if takes_style
+                    else None
+                ),
+            ),
+            Limits(
+                wall_s=limit_s,
+                memory_bytes=phase.memory_limit_bytes,
+                cpu_threads=settings.EVALUATION_THREADS,
+            ),
+            on_progress=_reporter(lease, "generating"),
+            should_stop=lambda: lease.is_lost,
+        )
+    run.steps |= {"load": round(result.load_s, 3), "run": round(result.run_s, 3)}
+    run.log = result.log
+    return result
+
+
+def make_scorer(phase: Phase, references: ReferenceImages) -> Scorer:
+    return _scorer(phase.pk, phase.recipe.sha256, references.sha256)
+
+
+@lru_cache(maxsize=2)
+def _scorer(phase_id: int, _recipe_sha256: str, _references_sha256: str) -> Scorer:
+    # The hashes are part of the key only: a draft phase may still change its recipe or its set.
+    phase = Phase.objects.select_related("recipe", "reference_set").get(pk=phase_id)
+    discriminator: bytes | None = None
+    if phase.recipe.discriminator:
+        with phase.recipe.discriminator.open("rb") as file:
+            discriminator = file.read()
+    return Scorer(
+        phase.recipe.as_value(),
+        load_references(phase.reference_set_id, phase.reference_set.sha256),
+        phase.vgg,
+        phase.inception,
+        discriminator,
+        cache_dir=settings.FEATURE_CACHE_DIR,
+        weights_dir=settings.WEIGHTS_DIR,
+    )
+
+
+def _reporter(lease: Lease, name: str) -> Callable[[int, int], None]:
+    """Return what passes progress on, and stops work that is no longer ours."""
+
+    def report(done: int, of: int) -> None:
+        lease.report(name, done, of)
+        if lease.is_lost:
+            raise SandboxStopped
+
+    return report
+
+
+@contextmanager
+def step(run: EvaluationRun, lease: Lease, name: str) -> Iterator[None]:
+    """Time a step, show it to those who watch; do not begin it if there is no reason to go on."""
+    if lease.is_lost:
+        raise SandboxStopped
+    lease.report(name)
+    started = time.monotonic()
+    try:
+        yield
+    finally:
+        run.steps[name] = round(time.monotonic() - started, 3)
+
+
+@contextmanager
+def local_copy(submission: Submission) -> Iterator[Path]:
+    """Give the checkpoint as a file of this machine, wherever it is stored."""
+    try:
+        path = Path(submission.checkpoint.path)
+    except NotImplementedError:  # a storage without paths, such as S3
+        path = None
+    if path is not None:
+        yield path
+        return
+    with NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
+        with submission.checkpoint.open("rb") as file:
+            for chunk in file.chunks():
+                copy.write(chunk)
+        copy.flush()
+        yield Path(copy.name)

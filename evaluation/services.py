@@ -1,0 +1,163 @@
+"""Record what a worker did, once: each function moves the submission and its run together."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any
+
+from django.conf import settings
+from django.core.files.base import ContentFile
+from django.db import transaction
+from django.db.models import F
+from django.utils.timezone import now
+
+from competitions.models import Pair
+from competitions.services import publish_entry
+from evaluation.lease import next_expiry
+from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from styletransfer.values import ScoreCard
+from submissions import dispatch
+from submissions.models import Submission
+from submissions.states import Status
+
+log = logging.getLogger(__name__)
+LOG_CHARACTERS = 20_000
+
+
+@transaction.atomic
+def begin(submission: Submission, stage: Stage, *, worker: str) -> EvaluationRun | None:
+    """Claim ``submission`` for one attempt; return None if it is not waiting for this stage."""
+    target = Status.CHECKING if stage == Stage.CHECK else Status.RUNNING
+    if not submission.claim(target, lease_expires_at=next_expiry()):
+        return None
+    return EvaluationRun.objects.create(
+        submission=submission, attempt=submission.attempt, stage=stage, worker=worker
+    )
+
+
+def record_check_passed(run: EvaluationRun) -> bool:
+    """Put a checked submission in the queue; return False if the attempt was over already."""
+    moment = now()
+    with transaction.atomic():
+        queued = run.submission.move(
+            Status.QUEUED, checked_at=moment, queued_at=moment, faults=0, step=""
+        )
+        _finish(run, Outcome.PASSED if queued else Outcome.STOPPED)
+        if queued:
+            send = partial(dispatch.send, run.submission.pk, Status.QUEUED)
+            transaction.on_commit(send)
+    return queued
+
+
+def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -> bool:
+    """End a submission by the participant's fault: rejected when checked, failed when run."""
+    target = Status.REJECTED if run.stage == Stage.CHECK else Status.FAILED
+    with transaction.atomic():
+        ended = run.submission.move(
+            target, failure_code=code, failure_facts=dict(facts), finished_at=now(), step=""
+        )
+        _finish(run, Outcome.REFUSED if ended else Outcome.STOPPED)
+    return ended
+
+
+def record_fault(run: EvaluationRun, *, reason: str) -> bool:
+    """Note that the platform failed; the sweeper tries again, nothing is charged."""
+    run.log = f"{run.log}\n{reason}".strip()[-LOG_CHARACTERS:]
+    with transaction.atomic():
+        moved = give_back(run.submission, Status.PLATFORM_FAULT)
+        _finish(run, Outcome.FAULT if moved else Outcome.STOPPED)
+    return moved
+
+
+def record_stopped(run: EvaluationRun) -> None:
+    """Close a run whose submission was cancelled or taken over."""
+    _finish(run, Outcome.STOPPED)
+
+
+def give_back(submission: Submission, target: Status) -> bool:
+    """Take a submission from its attempt after the platform let it down.
+
+    ``attempt`` grows, so that whoever held the row can no longer write to it. After too many
+    faults the row rests in PLATFORM_FAULT until an organizer starts it again.
+    """
+    faults = submission.faults + 1
+    spent = faults >= settings.EVALUATION_MAX_FAULTS
+    if spent:
+        target = Status.PLATFORM_FAULT
+    code = ""
+    if target == Status.PLATFORM_FAULT:
+        code = "platform_fault_final" if spent else "platform_fault"
+    pause = timedelta(seconds=min(2**faults, 300)) if target == Status.PLATFORM_FAULT else None
+    return submission.move(
+        target,
+        attempt=F("attempt") + 1,
+        faults=faults,
+        failure_code=code,
+        failure_facts={},
+        not_before=now() + pause if pause and not spent else None,
+        dispatched_at=None,
+        started_at=None,
+        finished_at=now() if spent else None,
+        step="",
+    )
+
+
+def record_scores(
+    run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair], pictures: Sequence[bytes]
+) -> bool:
+    """Store scores and pictures if this attempt still holds the row; return whether it did."""
+    files = [
+        Output(run=run, pair=pair, file=ContentFile(png, name=f"{run.pk}-{pair.position}.png"))
+        for pair, png in zip(pairs, pictures, strict=True)
+    ]
+    for output in files:  # outside the transaction: writing files takes long
+        output.file.save(str(output.file.name), output.file.file, save=False)
+    try:
+        with transaction.atomic():
+            stored = run.submission.move(Status.SCORED, finished_at=now(), step="", faults=0)
+            if stored:
+                _write_scores(run, card, pairs=pairs)
+                Output.objects.bulk_create(files)
+                _publish(run.submission, card)
+            _finish(run, Outcome.PASSED if stored else Outcome.STOPPED)
+    except BaseException:
+        _discard(files)
+        raise
+    if not stored:
+        _discard(files)
+    return stored
+
+
+def _write_scores(run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair]) -> None:
+    run.card = card.to_json()
+    Score.objects.bulk_create(
+        Score(run=run, metric=key, value=score.value, low=score.low, high=score.high)
+        for key, score in card.scores.items()
+    )
+    ImageScore.objects.bulk_create(
+        ImageScore(run=run, pair=pair, metric=key, value=value)
+        for key, values in card.per_pair.items()
+        for pair, value in zip(pairs, values, strict=True)
+    )
+
+
+def _publish(submission: Submission, card: ScoreCard) -> None:
+    publish_entry(
+        phase=submission.phase,
+        team=submission.team,
+        submission_id=submission.pk,
+        scores={key: score.to_json() for key, score in card.scores.items()},
+        submitted_at=submission.created_at,
+    )
+
+
+def _discard(files: Sequence[Output]) -> None:
+    for output in files:
+        output.file.delete(save=False)
+
+
+def _finish(run: EvaluationRun, outcome: Outcome, *, at: datetime | None = None) -> None:
+    run.outcome = outcome
+    run.finished_at = at or now()
+    run.save(update_fields=["outcome", "finished_at", "steps", "versions", "card", "log"])

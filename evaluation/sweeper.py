@@ -1,0 +1,89 @@
+"""Bring back whatever was lost: dead workers' submissions, faults, messages.
+
+Every act is a conditional update, so any number of sweepers may run at once.
+"""
+
+import logging
+from dataclasses import dataclass
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q
+from django.utils.timezone import now
+
+from evaluation.models import EvaluationRun, Outcome
+from evaluation.services import give_back
+from submissions import dispatch
+from submissions.models import Submission
+from submissions.states import Status
+
+log = logging.getLogger(__name__)
+
+# Messages are hints: it is enough that the next few in line have one.
+RESENT_AT_ONCE = 8
+
+
+@dataclass(frozen=True)
+class Swept:
+    lost: int
+    retried: int
+    resent: int
+
+
+def sweep() -> Swept:
+    return Swept(lost=take_from_the_lost(), retried=retry_faults(), resent=resend())
+
+
+def take_from_the_lost() -> int:
+    """Give back what workers held when they went silent."""
+    taken = 0
+    for submission in Submission.objects.filter(lease_expires_at__lt=now()):
+        target = Status.CHECKING if submission.status == Status.CHECKING else Status.QUEUED
+        with transaction.atomic():
+            held = submission.attempt
+            # A worker that wakes up and renews in this moment keeps its submission.
+            expired = Submission.objects.filter(
+                pk=submission.pk, attempt=held, lease_expires_at__lt=now()
+            ).select_for_update()
+            if not expired.exists() or not give_back(submission, target):
+                continue
+            EvaluationRun.objects.filter(
+                submission=submission, attempt=held, outcome=Outcome.RUNNING
+            ).update(outcome=Outcome.LOST, finished_at=now())
+        taken += 1
+        log.warning(
+            "the worker of submission %s was lost: now %s", submission.pk, submission.status
+        )
+    return taken
+
+
+def retry_faults() -> int:
+    """Let submissions try again that the platform failed, when their pause is over."""
+    due = Submission.objects.filter(status=Status.PLATFORM_FAULT, not_before__lte=now())
+    retried = 0
+    for submission in due:
+        target = Status.CHECKING if submission.checked_at is None else Status.QUEUED
+        try:
+            with transaction.atomic():
+                retried += submission.move(
+                    target, failure_code="", not_before=None, dispatched_at=None
+                )
+        except IntegrityError:
+            # The team sent the same file again meanwhile: that one is scored instead.
+            submission.move(Status.CANCELLED, failure_code="", not_before=None, finished_at=now())
+    return retried
+
+
+def resend() -> int:
+    """Send a message for rows at the head of the line that have none, or had one long ago."""
+    stale = now() - settings.RESEND_AFTER
+    sent = 0
+    for status in (Status.CHECKING, Status.QUEUED):
+        head = Submission.objects.waiting(status, now()).order_by(
+            F("queued_at").asc(nulls_first=True), "created_at", "pk"
+        )[:RESENT_AT_ONCE]
+        rows = Submission.objects.filter(pk__in=[row.pk for row in head])
+        for submission in rows.filter(Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=stale)):
+            dispatch.send(submission.pk, status)
+            sent += 1
+    return sent

@@ -1,0 +1,79 @@
+"""Celery entry points: claim, do, record. Each is safe to deliver twice."""
+
+import logging
+import platform
+from datetime import timedelta
+from uuid import UUID
+
+from celery import Task, shared_task
+
+# The worker's start-up checks hang on this import.
+from evaluation import services, worker  # noqa: F401
+from evaluation.lease import Lease
+from evaluation.models import EvaluationRun, Stage
+from evaluation.sandbox import SandboxStopped
+from styletransfer.errors import CheckpointRejected
+from submissions.dispatch import CHECK, EVALUATE
+from submissions.models import Submission
+
+log = logging.getLogger(__name__)
+
+# Everything but the generator itself: reading, features of the references, scores.
+PREPARATION = timedelta(minutes=30)
+SCORING_PER_PAIR = timedelta(seconds=30)
+
+
+@shared_task(name=CHECK, bind=True)
+def check_submission(self: "Task[[str], None]", submission_id: str) -> None:
+    """Open a checkpoint in the sandbox and make one picture, before it may queue."""
+    _attempt(UUID(submission_id), Stage.CHECK, worker_name=self.request.hostname or "")
+
+
+@shared_task(name=EVALUATE, bind=True)
+def evaluate_submission(self: "Task[[str], None]", submission_id: str) -> None:
+    """Make and score every picture of a submission."""
+    _attempt(UUID(submission_id), Stage.SCORE, worker_name=self.request.hostname or "")
+
+
+def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
+    """Make one attempt.
+
+    A message that comes twice finds the row claimed and does nothing. A worker that dies leaves
+    the row with a lease that runs out; the sweeper then gives the submission to another.
+    """
+    submission = (
+        Submission.objects.select_related("phase__recipe", "phase__reference_set", "team")
+        .filter(pk=submission_id)
+        .first()
+    )
+    if submission is None:
+        log.warning("submission %s does not exist", submission_id)
+        return
+    run = services.begin(submission, stage, worker=worker_name or platform.node())
+    if run is None:
+        log.info("submission %s is not waiting: nothing to do", submission_id)
+        return
+    with Lease(submission, deadline=_deadline(submission)) as lease:
+        _do(run, lease)
+
+
+def _deadline(submission: Submission) -> timedelta:
+    pairs = submission.phase.reference_set.pairs.count()
+    allowed = timedelta(seconds=submission.phase.time_limit_s)
+    return PREPARATION + allowed + SCORING_PER_PAIR * pairs
+
+
+def _do(run: EvaluationRun, lease: Lease) -> None:
+    from evaluation import runner  # loads torch: workers only
+
+    try:
+        runner.perform(run, lease)
+    except CheckpointRejected as error:
+        services.record_refusal(run, code=error.code, facts=error.facts)
+        log.info("submission %s: %s", run.submission_id, error)
+    except SandboxStopped:
+        services.record_stopped(run)
+        log.info("submission %s was stopped", run.submission_id)
+    except Exception as error:
+        log.exception("submission %s: platform fault", run.submission_id)
+        services.record_fault(run, reason=f"{type(error).__name__}: {error}")
