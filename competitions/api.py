@@ -1,0 +1,173 @@
+"""HTTP for competitions and leaderboards: look up, render. No rules live here."""
+
+import math
+from typing import Any
+
+from django.db.models import Count, Prefetch, QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from competitions.board import BoardRow, board_rows
+from competitions.models import Competition, LeaderboardEntry, Phase
+from styletransfer.values import METRICS
+
+
+class CompetitionRow(serializers.ModelSerializer[Competition]):
+    opens_at = serializers.DateTimeField(read_only=True)
+    closes_at = serializers.DateTimeField(read_only=True)
+    links = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Competition
+        fields = ["slug", "title", "summary", "opens_at", "closes_at", "published_at", "links"]
+
+    def get_links(self, competition: Competition) -> dict[str, str]:
+        return {"self": reverse("api-competition", args=[competition.slug])}
+
+
+class PhaseOut(serializers.ModelSerializer[Phase]):
+    metrics = serializers.SerializerMethodField()
+    ranking = serializers.SerializerMethodField()
+    quota = serializers.SerializerMethodField()
+    image_size = serializers.IntegerField(source="reference_set.image_size")
+    pairs = serializers.IntegerField(source="pair_count")
+    reference_set_sha256 = serializers.CharField(source="reference_set.sha256")
+    extractors = serializers.SerializerMethodField()
+    recipe = serializers.SerializerMethodField()
+    links = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Phase
+        fields = [
+            "id",
+            "name",
+            "description",
+            "opens_at",
+            "closes_at",
+            "is_open",
+            "metrics",
+            "ranking",
+            "quota",
+            "pairs_public",
+            "pairs",
+            "image_size",
+            "max_checkpoint_bytes",
+            "time_limit_s",
+            "memory_limit_bytes",
+            "reference_set_sha256",
+            "extractors",
+            "uses_surrogates",
+            "recipe",
+            "links",
+        ]
+
+    def get_metrics(self, phase: Phase) -> list[dict[str, str]]:
+        return [
+            {"key": spec.key, "title": spec.title, "direction": spec.direction}
+            for spec in (METRICS[key] for key in phase.recipe.as_value().measured)
+        ]
+
+    def get_ranking(self, phase: Phase) -> dict[str, str]:
+        return {"metric": phase.ranking_metric, "direction": phase.ranking_direction}
+
+    def get_quota(self, phase: Phase) -> dict[str, int | None]:
+        return {
+            "per_day": phase.quota_per_day,
+            "total": phase.quota_total,
+            "concurrent": phase.quota_concurrent,
+            "free_failures": phase.free_failures,
+        }
+
+    def get_extractors(self, phase: Phase) -> dict[str, dict[str, str]]:
+        return {
+            "vgg": {"name": phase.vgg_name, "sha256": phase.vgg_sha256},
+            "inception": {"name": phase.inception_name, "sha256": phase.inception_sha256},
+        }
+
+    def get_recipe(self, phase: Phase) -> dict[str, Any]:
+        return {**phase.recipe.as_value().to_json(), "sha256": phase.recipe.sha256}
+
+    def get_links(self, phase: Phase) -> dict[str, str]:
+        return {
+            "submissions": reverse("api-phase-submissions", args=[phase.pk]),
+            "leaderboard": reverse("api-leaderboard", args=[phase.pk]),
+        }
+
+
+class CompetitionOut(CompetitionRow):
+    phases = PhaseOut(many=True)
+
+    class Meta(CompetitionRow.Meta):
+        fields = [*CompetitionRow.Meta.fields, "description", "phases"]
+
+
+class BoardRowOut(serializers.Serializer[BoardRow]):
+    """A row of a board; an unranked one has ``rank`` null and a ``reason``."""
+
+    rank = serializers.IntegerField(allow_null=True)
+    team = serializers.SerializerMethodField()
+    submission = serializers.UUIDField(source="entry.submission_id")
+    is_baseline = serializers.BooleanField(source="entry.team.is_baseline")
+    scores = serializers.SerializerMethodField()
+    submitted_at = serializers.DateTimeField(source="entry.submitted_at")
+    reason = serializers.SerializerMethodField()
+    links = serializers.SerializerMethodField()
+
+    def get_team(self, row: BoardRow) -> dict[str, Any]:
+        return {"id": row.entry.team.pk, "name": row.entry.team.name}
+
+    def get_scores(self, row: BoardRow) -> Any:
+        return keep_finite(row.entry.scores)
+
+    def get_reason(self, row: BoardRow) -> dict[str, str] | None:
+        entry: LeaderboardEntry = row.entry
+        if not entry.unranked_reason:
+            return None
+        return {"code": entry.unranked_reason, "detail": entry.get_unranked_reason_display()}
+
+    def get_links(self, row: BoardRow) -> dict[str, str]:
+        return {"submission": reverse("api-submission", args=[row.entry.submission_id])}
+
+
+class CompetitionList(generics.ListAPIView[Competition]):
+    serializer_class = CompetitionRow
+
+    def get_queryset(self) -> QuerySet[Competition]:
+        return Competition.objects.visible_to(self.request.user).with_dates()
+
+
+class CompetitionDetail(generics.RetrieveAPIView[Competition]):
+    serializer_class = CompetitionOut
+    lookup_field = "slug"
+
+    def get_queryset(self) -> QuerySet[Competition]:
+        phases = (
+            Phase.objects.select_related("recipe", "reference_set")
+            .annotate(pair_count=Count("reference_set__pairs"))
+            .order_by("position", "opens_at")
+        )
+        visible = Competition.objects.visible_to(self.request.user)
+        return visible.with_dates().prefetch_related(Prefetch("phases", phases))
+
+
+class Leaderboard(generics.GenericAPIView[Phase]):
+    """The ranked board of a phase, page by page."""
+
+    def get(self, request: Request, phase_id: int) -> Response:
+        phase = get_object_or_404(Phase.objects.visible_to(request.user), pk=phase_id)
+        page = self.paginate_queryset(board_rows(phase)) or []
+        return self.get_paginated_response([BoardRowOut(row).data for row in page])
+
+
+def keep_finite(value: Any) -> Any:
+    """Return JSON data with null in place of NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: keep_finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [keep_finite(each) for each in value]
+    return value

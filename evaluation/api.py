@@ -1,0 +1,113 @@
+"""HTTP for what workers found: one submission with its scores, card and pictures."""
+
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from rest_framework import generics, serializers
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from competitions.api import keep_finite
+from competitions.pictures import serve_png
+from competitions.policies import may_see_outputs
+from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Stage
+from submissions.api import SubmissionOut
+from submissions.models import Submission
+
+
+class SubmissionDetailOut(SubmissionOut):
+    """A submission with what was found; what the viewer may not see is null."""
+
+    scores = serializers.SerializerMethodField()
+    card = serializers.SerializerMethodField()
+    outputs = serializers.SerializerMethodField()
+    log = serializers.SerializerMethodField()
+
+    class Meta(SubmissionOut.Meta):
+        fields = [*SubmissionOut.Meta.fields, "scores", "card", "outputs", "log"]
+
+    def to_representation(self, submission: Submission) -> dict[str, Any]:
+        self.run = scoring_run(submission)
+        user = self.context["request"].user
+        self.shows_images = may_see_outputs(user, submission.phase)
+        manageable = Submission.objects.manageable_by(user)
+        self.is_manager = manageable.filter(pk=submission.pk).exists()
+        body = super().to_representation(submission)
+        if not self.is_manager:
+            body["file_name"] = None
+        return body
+
+    def get_scores(self, submission: Submission) -> dict[str, Any]:
+        if self.run is None:
+            return {}
+        return {
+            score.metric: keep_finite({"value": score.value, "low": score.low, "high": score.high})
+            for score in self.run.scores.all()
+        }
+
+    def get_card(self, submission: Submission) -> Any:
+        if self.run is None or self.run.card is None:
+            return None
+        hidden = set() if self.shows_images else {"per_pair"}
+        return keep_finite({key: part for key, part in self.run.card.items() if key not in hidden})
+
+    def get_outputs(self, submission: Submission) -> list[dict[str, Any]] | None:
+        if not self.shows_images:
+            return None
+        return list_outputs(self.run) if self.run else []
+
+    def get_log(self, submission: Submission) -> str | None:
+        if not self.is_manager:
+            return None
+        last = submission.runs.order_by("-attempt").first()
+        return last.log if last else ""
+
+
+class SubmissionDetail(generics.RetrieveAPIView[Submission]):
+    serializer_class = SubmissionDetailOut
+
+    def get_queryset(self) -> QuerySet[Submission]:
+        return Submission.objects.visible_to(self.request.user).for_listing()
+
+
+class OutputPicture(APIView):
+    """The picture a generator made for one pair, as a PNG."""
+
+    def get(self, request: Request, pk: str, position: int) -> HttpResponseBase:
+        visible = Submission.objects.visible_to(request.user).select_related("phase__competition")
+        submission = get_object_or_404(visible, pk=pk)
+        rows = Output.objects.filter(run__in=scoring_runs(submission), pair__position=position)
+        if not may_see_outputs(request.user, submission.phase):
+            rows = rows.none()
+        output = get_object_or_404(rows)
+        return serve_png(request, output.file, version=f"output-{output.pk}", is_final=True)
+
+
+def scoring_runs(submission: Submission) -> QuerySet[EvaluationRun]:
+    return submission.runs.filter(stage=Stage.SCORE, outcome=Outcome.PASSED)
+
+
+def scoring_run(submission: Submission) -> EvaluationRun | None:
+    """Return the run whose scores count; the database allows one."""
+    return scoring_runs(submission).prefetch_related("scores").first()
+
+
+def list_outputs(run: EvaluationRun) -> list[dict[str, Any]]:
+    """Describe each pair's picture with the values measured on it."""
+    values: dict[int, dict[str, float | None]] = {}
+    for row in ImageScore.objects.filter(run=run):
+        values.setdefault(row.pair_id, {})[row.metric] = keep_finite(row.value)
+    rows = run.outputs.select_related("pair__content", "pair__style").order_by("pair__position")
+    return [
+        {
+            "position": output.pair.position,
+            "content": output.pair.content.name,
+            "style": output.pair.style.name,
+            "scores": values.get(output.pair_id, {}),
+            "url": reverse("api-output", args=[run.submission_id, output.pair.position]),
+        }
+        for output in rows
+    ]

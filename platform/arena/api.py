@@ -1,0 +1,45 @@
+"""Every address of the REST interface, below ``/api/v1/``."""
+
+from typing import Any, NoReturn
+
+from django.urls import path, re_path
+from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import NotFound
+from rest_framework.request import Request
+from rest_framework.views import APIView
+
+from competitions.api import CompetitionDetail, CompetitionList, Leaderboard
+from evaluation.api import OutputPicture, SubmissionDetail
+from submissions.api import CancelSubmission, PhaseSubmissions
+
+
+class UnknownAddress(APIView):
+    """Answer any other address in the interface's own form, whoever asks."""
+
+    authentication_classes = []
+    permission_classes = []
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> NoReturn:
+        # Here, before the method is looked at: an address that isn't there has no methods.
+        detail = _("There is no such address here. Every address ends with a slash.")
+        raise NotFound(detail, code="unknown_address")
+
+
+urlpatterns = [
+    path("competitions/", CompetitionList.as_view(), name="api-competitions"),
+    path("competitions/<slug:slug>/", CompetitionDetail.as_view(), name="api-competition"),
+    path(
+        "phases/<int:phase_id>/submissions/",
+        PhaseSubmissions.as_view(),
+        name="api-phase-submissions",
+    ),
+    path("phases/<int:phase_id>/leaderboard/", Leaderboard.as_view(), name="api-leaderboard"),
+    path("submissions/<uuid:pk>/", SubmissionDetail.as_view(), name="api-submission"),
+    path("submissions/<uuid:pk>/cancel/", CancelSubmission.as_view(), name="api-submission-cancel"),
+    path(
+        "submissions/<uuid:pk>/outputs/<int:position>/",
+        OutputPicture.as_view(),
+        name="api-output",
+    ),
+    re_path("", UnknownAddress.as_view()),
+]

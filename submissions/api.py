@@ -1,0 +1,214 @@
+"""HTTP for submissions: parse, call the service, render. No rules live here."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, cast
+from uuid import UUID
+
+from django.core.files.uploadedfile import UploadedFile
+from django.db.models import QuerySet
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from rest_framework import generics, serializers, status
+from rest_framework.authentication import BaseAuthentication, SessionAuthentication
+from rest_framework.exceptions import APIException
+from rest_framework.parsers import MultiPartParser
+from rest_framework.permissions import IsAuthenticated
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.throttling import BaseThrottle, UserRateThrottle
+
+from competitions.errors import Invalid, TooLarge
+from competitions.models import Phase
+from competitions.people import User
+from competitions.policies import require_can_submit
+from submissions import services
+from submissions.models import Submission
+from submissions.waiting import QueuePlace, place_of, places_of
+
+# What a request may hold besides the checkpoint: the manifest and the parts' headers.
+ENVELOPE_BYTES = 2**20
+LARGEST_MANIFEST_BYTES = 2**16
+
+
+class UploadThrottle(UserRateThrottle):
+    scope = "upload"
+
+
+class LengthRequired(APIException):
+    status_code = 411
+    default_code = "length_required"
+
+
+class SubmissionOut(serializers.ModelSerializer[Submission]):
+    """A submission without its scores, which stand above this layer."""
+
+    competition = serializers.CharField(source="phase.competition.slug")
+    phase = serializers.SerializerMethodField()
+    team = serializers.SerializerMethodField()
+    failure = serializers.SerializerMethodField()
+    queue_position = serializers.SerializerMethodField()
+    expected_start = serializers.SerializerMethodField()
+    progress = serializers.SerializerMethodField()
+    links = serializers.SerializerMethodField()
+
+    class Meta:
+        model = Submission
+        fields = [
+            "id",
+            "competition",
+            "phase",
+            "team",
+            "status",
+            "failure",
+            "queue_position",
+            "expected_start",
+            "step",
+            "progress",
+            "file_name",
+            "size_bytes",
+            "sha256",
+            "manifest",
+            "created_at",
+            "started_at",
+            "finished_at",
+            "links",
+        ]
+
+    def to_representation(self, submission: Submission) -> dict[str, Any]:
+        # A listing has looked up the places of all its rows at once.
+        known: dict[UUID, QueuePlace | None] | None = self.context.get("places")
+        self.place = place_of(submission) if known is None else known[submission.pk]
+        return super().to_representation(submission)
+
+    def get_phase(self, submission: Submission) -> dict[str, Any]:
+        return {"id": submission.phase_id, "name": submission.phase.name}
+
+    def get_team(self, submission: Submission) -> dict[str, Any]:
+        return {"id": submission.team_id, "name": submission.team.name}
+
+    def get_failure(self, submission: Submission) -> dict[str, str] | None:
+        return submission.failure.to_json() if submission.failure else None
+
+    def get_queue_position(self, submission: Submission) -> int | None:
+        return self.place.position if self.place else None
+
+    def get_expected_start(self, submission: Submission) -> datetime | None:
+        return self.place.expected_start if self.place else None
+
+    def get_progress(self, submission: Submission) -> dict[str, int]:
+        return {"done": submission.progress_done, "of": submission.progress_of}
+
+    def get_links(self, submission: Submission) -> dict[str, str]:
+        return {
+            "self": reverse("api-submission", args=[submission.pk]),
+            "cancel": reverse("api-submission-cancel", args=[submission.pk]),
+            "leaderboard": reverse("api-leaderboard", args=[submission.phase_id]),
+            "page": submission.get_absolute_url(),
+        }
+
+
+class PhaseSubmissions(generics.ListAPIView[Submission]):
+    """List my team's submissions to a phase, or enter a new one."""
+
+    serializer_class = SubmissionOut
+    permission_classes = [IsAuthenticated]
+    parser_classes = [MultiPartParser]
+
+    def get_authenticators(self) -> list[BaseAuthentication]:
+        # The CSRF check of a session reads the whole body, before anything can be refused.
+        found = super().get_authenticators()
+        if self.request is not None and self.request.method == "POST":
+            return [each for each in found if not isinstance(each, SessionAuthentication)]
+        return found
+
+    def get_throttles(self) -> list[BaseThrottle]:
+        extra = [UploadThrottle()] if self.request.method == "POST" else []
+        return [*super().get_throttles(), *extra]
+
+    def get_queryset(self) -> QuerySet[Submission]:
+        user = cast(User, self.request.user)
+        phase = get_object_or_404(Phase.objects.visible_to(user), pk=self.kwargs["phase_id"])
+        return phase.submissions.filter(team__participants__user=user).for_listing()
+
+    def list(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        page = self.paginate_queryset(self.get_queryset()) or []
+        context = {**self.get_serializer_context(), "places": places_of(page)}
+        return self.get_paginated_response(SubmissionOut(page, many=True, context=context).data)
+
+    def post(self, request: Request, phase_id: int) -> Response:
+        user = cast(User, request.user)
+        visible = Phase.objects.visible_to(user).select_related("competition")
+        phase = get_object_or_404(visible, pk=phase_id)
+        # Nothing has been read of the body yet: refuse first what its content can't change.
+        require_can_submit(user, phase=phase, at=now())
+        require_fitting_length(request.META, phase)
+        submission = services.submit(
+            by=user,
+            phase=phase,
+            checkpoint=checkpoint_in(request),
+            manifest=manifest_in(request),
+        )
+        body = SubmissionOut(submission).data
+        return Response(body, status.HTTP_201_CREATED, headers={"Location": body["links"]["self"]})
+
+
+class CancelSubmission(generics.GenericAPIView[Submission]):
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, pk: str) -> Response:
+        user = cast(User, request.user)
+        visible = Submission.objects.visible_to(user).for_listing()
+        submission = get_object_or_404(visible, pk=pk)
+        services.cancel(submission, by=user)
+        return Response(SubmissionOut(submission).data)
+
+
+def require_fitting_length(headers: Mapping[str, Any], phase: Phase) -> None:
+    """Refuse by its headers a request that holds more than the phase takes.
+
+    Raises:
+        LengthRequired: it does not say how long it is.
+        TooLarge: the checkpoint in it can't be small enough.
+    """
+    length = str(headers.get("CONTENT_LENGTH") or "")
+    if not length.isdecimal():
+        raise LengthRequired(_("Say how long the request is, with Content-Length."))
+    if int(length) > phase.max_checkpoint_bytes + ENVELOPE_BYTES:
+        raise TooLarge(
+            "too_large",
+            _("The request has %(size)d bytes; this phase takes checkpoints of at most %(limit)d.")
+            % {"size": int(length), "limit": phase.max_checkpoint_bytes},
+            limit=phase.max_checkpoint_bytes,
+            size=int(length),
+        )
+
+
+def checkpoint_in(request: Request) -> UploadedFile[bytes]:
+    checkpoint = request.FILES.get("checkpoint")
+    if not isinstance(checkpoint, UploadedFile):
+        raise Invalid(
+            "checkpoint_missing",
+            _("Send the generator's file as the part `checkpoint` of a multipart form."),
+        )
+    return checkpoint
+
+
+def manifest_in(request: Request) -> str | bytes:
+    """Return the manifest's JSON, sent as a text field or as a file."""
+    text = request.POST.get("manifest", "")
+    if (file := request.FILES.get("manifest")) is not None:
+        text = file.read(LARGEST_MANIFEST_BYTES + 1)
+    if not text or not text.strip():
+        raise Invalid(
+            "manifest_missing",
+            _("Send the manifest as the part `manifest`: JSON that describes the generator."),
+        )
+    if len(text) > LARGEST_MANIFEST_BYTES:
+        raise Invalid(
+            "bad_manifest",
+            _("The manifest has more than %(limit)d bytes.") % {"limit": LARGEST_MANIFEST_BYTES},
+        )
+    return text
