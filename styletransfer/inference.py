@@ -107,7 +107,7 @@ def _padded_size(generator: Generator, role: str, size: tuple[int, int]) -> tupl
     if isinstance(declared, Fixed):
         if declared.fixed != size:
             raise _wrong_size(size, declared.fixed)
-        multiple = 1
+        multiple = generator.size_multiple
     else:
         multiple = math.lcm(declared.multiple_of, generator.size_multiple)
     padded = _round_up(size[0], multiple), _round_up(size[1], multiple)
