@@ -26,7 +26,6 @@ _MAX_LOG = 600
 _MAX_OPEN = 24
 _STAGE_2 = "/opt/arena/stage2.bpf"
 _SYS_SECCOMP, _SET_MODE_FILTER, _FLAG_TSYNC = 317, 1, 1
-_NO_MEMORY = ("can't allocate memory", "bad_alloc", "bad allocation", "Failed to allocate")
 
 
 @dataclass(frozen=True)
@@ -173,13 +172,12 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
 
 def _refusal(error: BaseException) -> dict[str, Any]:
     from styletransfer.errors import CheckpointRejected
+    from styletransfer.onnx_generator import is_out_of_memory
 
-    words = _words(error)
     if isinstance(error, CheckpointRejected):
         return {"code": error.code, "facts": error.facts}
-    if isinstance(error, MemoryError) or any(sign in str(error) for sign in _NO_MEMORY):
-        return {"code": "out_of_memory", "log": words}
-    return {"code": "generator_crashed", "log": words}
+    is_memory = isinstance(error, Exception) and is_out_of_memory(error)
+    return {"code": "out_of_memory" if is_memory else "generator_crashed", "log": _words(error)}
 
 
 def _words(error: BaseException) -> str:

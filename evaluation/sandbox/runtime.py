@@ -56,26 +56,33 @@ class Runtime:
     """Folders inside that the runner adds to ``sys.path``."""
 
 
-@functools.cache
-def find_runtime(runner: Path = _HERE / "runner.py") -> Runtime:
-    """Collect the binds for ``runner``.
+def find_runtime(runner: Path) -> Runtime:
+    """Collect the binds for ``runner``; slow only the first time in a process.
 
     Raises:
         SandboxUnavailable: a package that the runner imports is not installed.
     """
+    binds, import_path = _interpreter()
+    return Runtime(
+        binds=(
+            *binds,
+            Bind(runner.resolve(), RUNNER),
+            Bind(_HERE / "filters" / "stage2.x86_64.bpf", STAGE_2),
+            Bind(_folder_of("styletransfer"), "/opt/arena/styletransfer"),
+        ),
+        import_path=("/opt/arena", *import_path),
+    )
+
+
+@functools.cache
+def _interpreter() -> tuple[list[Bind], list[str]]:
     executable = Path(getattr(sys, "_base_executable", sys.executable)).resolve()
     folders = _package_folders()
+    inside = [f"/opt/packages/{i}" for i in range(len(folders))]
     binds = [Bind(executable, INTERPRETER), *_standard_library()]
-    binds += [Bind(folder, f"/opt/packages/{i}") for i, folder in enumerate(folders)]
+    binds += [Bind(folder, target) for folder, target in zip(folders, inside, strict=True)]
     known = [bind.source for bind in binds]
-    binds += _shared_libraries(executable, _binaries(folders), known)
-    binds += [
-        Bind(runner.resolve(), RUNNER),
-        Bind(_HERE / "filters" / "stage2.x86_64.bpf", STAGE_2),
-        Bind(_folder_of("styletransfer"), "/opt/arena/styletransfer"),
-    ]
-    inside = ("/opt/arena", *(f"/opt/packages/{i}" for i in range(len(folders))))
-    return Runtime(binds=tuple(binds), import_path=inside)
+    return binds + _shared_libraries(executable, _binaries(folders), known), inside
 
 
 def _standard_library() -> list[Bind]:

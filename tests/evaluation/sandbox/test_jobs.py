@@ -1,0 +1,106 @@
+"""Honest and faulty generators in real sandboxes, with torch and onnxruntime inside."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from evaluation.sandbox import GeneratorJob, Limits, SandboxPool, SandboxStopped
+from evaluation.sandbox.values import Pixels
+from styletransfer.errors import CheckpointRejected
+from tests.evaluation.sandbox import graphs
+
+LIMITS = Limits(wall_s=60, memory_bytes=1 << 30)
+
+
+def large_pictures(count: int = 1) -> Pixels:
+    return np.full((count, 256, 256, 3), 128, np.uint8)
+
+
+def refused(pool: SandboxPool, job: GeneratorJob, limits: Limits = LIMITS) -> CheckpointRejected:
+    with pytest.raises(CheckpointRejected) as caught:
+        pool.run(job, limits)
+    return caught.value
+
+
+def test_identity_gives_back_every_pixel_and_reports_each_picture(
+    pool: SandboxPool, tmp_path: Path, pixels: Pixels
+) -> None:
+    seen: list[tuple[int, int]] = []
+    job = GeneratorJob(graphs.identity(tmp_path / "g.onnx"), graphs.manifest(), pixels, None)
+    result = pool.run(job, LIMITS, on_progress=lambda done, of: seen.append((done, of)))
+    assert np.array_equal(result.outputs, pixels)
+    assert seen == [(1, 2), (2, 2)]
+    assert result.load_s > 0
+    assert result.run_s > 0
+
+
+def test_two_inputs_reach_the_right_names_and_halves_are_rounded_to_even(
+    pool: SandboxPool, tmp_path: Path, pixels: Pixels
+) -> None:
+    styles = pixels[::-1].copy()
+    path = graphs.mean_of_two(tmp_path / "g.onnx")
+    job = GeneratorJob(path, graphs.manifest("content", "style"), pixels, styles)
+    outputs = pool.run(job, LIMITS).outputs
+    assert np.array_equal(outputs, np.rint((pixels.astype(np.float64) + styles) / 2))
+
+
+def test_nan_pixels_are_refused(pool: SandboxPool, tmp_path: Path, pixels: Pixels) -> None:
+    path = graphs.divide_by_zero(tmp_path / "g.onnx")
+    error = refused(pool, GeneratorJob(path, graphs.manifest(), pixels, None))
+    assert error.code == "non_finite_output"
+
+
+def test_a_slow_generator_is_killed_at_the_wall_clock(pool: SandboxPool, tmp_path: Path) -> None:
+    path = graphs.convolutions(tmp_path / "g.onnx", channels=64, kernel=15, layers=4)
+    job = GeneratorJob(path, graphs.manifest(), large_pictures(3), None)
+    pool.wait_until_ready()
+    error = refused(pool, job, Limits(wall_s=1.5, memory_bytes=1 << 30))
+    assert (error.code, error.facts["limit_s"]) == ("too_slow", 1.5)
+
+
+def test_a_generator_that_needs_too_much_memory_is_refused(
+    pool: SandboxPool, tmp_path: Path
+) -> None:
+    path = graphs.convolutions(tmp_path / "g.onnx", channels=4096, kernel=1, layers=0)
+    job = GeneratorJob(path, graphs.manifest(), large_pictures(), None)
+    error = refused(pool, job, Limits(wall_s=60, memory_bytes=256 << 20))
+    assert (error.code, error.facts) == ("out_of_memory", {"limit_bytes": 256 << 20})
+
+
+def test_a_truncated_file_is_refused(pool: SandboxPool, tmp_path: Path, pixels: Pixels) -> None:
+    path = graphs.convolutions(tmp_path / "g.onnx", channels=16, kernel=3)
+    path.write_bytes(path.read_bytes()[:-100])
+    error = refused(pool, GeneratorJob(path, graphs.manifest(), pixels, None))
+    assert error.code in {"corrupt_file", "onnx_refused"}
+
+
+def test_an_empty_file_is_refused(pool: SandboxPool, tmp_path: Path, pixels: Pixels) -> None:
+    path = tmp_path / "empty.onnx"
+    path.touch()
+    error = refused(pool, GeneratorJob(path, graphs.manifest(), pixels, None))
+    assert error.code == "empty_file"
+
+
+def test_wrong_weights_are_named(pool: SandboxPool, tmp_path: Path, pixels: Pixels) -> None:
+    header = {"conv9.weight": {"dtype": "F32", "shape": [1], "data_offsets": [0, 4]}}
+    text = json.dumps(header).encode()
+    path = tmp_path / "g.safetensors"
+    path.write_bytes(struct.pack("<Q", len(text)) + text + b"\0\0\0\0")
+    manifest = graphs.manifest() | {"format": "safetensors", "architecture": "transformer_net"}
+    manifest["size"] = {"multiple_of": 4}
+    error = refused(pool, GeneratorJob(path, manifest, pixels, None))
+    assert error.code == "wrong_keys"
+    assert error.facts["unexpected"] == ["conv9.weight"]
+
+
+def test_a_run_can_be_stopped(pool: SandboxPool, tmp_path: Path) -> None:
+    path = graphs.convolutions(tmp_path / "g.onnx", channels=64, kernel=15, layers=4)
+    job = GeneratorJob(path, graphs.manifest(), large_pictures(3), None)
+    answers = iter([False, False, False, True])
+    with pytest.raises(SandboxStopped):
+        pool.run(job, LIMITS, should_stop=lambda: next(answers))
