@@ -1,0 +1,39 @@
+"""Make torch repeat itself, and record what its results depend on."""
+
+import platform
+from typing import Any
+
+import numpy as np
+import torch
+
+
+def make_deterministic(threads: int = 1) -> None:
+    """Set this process's threads and flags so that equal inputs give equal bits.
+
+    Sums are split by thread, so their number is part of a score's provenance.
+    """
+    torch.set_num_threads(threads)
+    torch.backends.cudnn.benchmark = False
+    torch.backends.cudnn.deterministic = True
+    # Ten bits of mantissa are not enough for a published number; torch allows them by default.
+    torch.backends.cudnn.allow_tf32 = False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    torch.use_deterministic_algorithms(True)
+
+
+def arithmetic() -> dict[str, Any]:
+    """Name what decides about the last bits of a CPU result."""
+    return {
+        "torch": torch.__version__,
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+    }
+
+
+def versions() -> dict[str, str]:
+    """Name the other software a score was made with."""
+    return {
+        "python": platform.python_version(),
+        "numpy": np.__version__,
+        "machine": platform.machine(),
+    }

@@ -1,0 +1,34 @@
+"""Import torchvision where its compiled operators do not fit the installed torch.
+
+A torchvision wheel built for another torch (PyPI's beside a CPU-only torch, say) fails at import,
+because it describes an operator it could not register. Nothing here needs that operator; only
+pytorch-fid, which our FID is compared with, imports torchvision at all.
+"""
+
+import importlib
+import sys
+from types import ModuleType
+
+import torch
+
+_SYMPTOM = "operator torchvision::nms does not exist"
+# Kept for the process's life: the operators disappear with it.
+_library: torch.library.Library | None = None
+
+
+def import_torchvision() -> ModuleType:
+    """Return torchvision; without its own operators where they can't be loaded."""
+    global _library
+    try:
+        return importlib.import_module("torchvision")
+    except RuntimeError as error:
+        if _SYMPTOM not in str(error):
+            raise
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision"]:
+        del sys.modules[name]
+    if _library is None:
+        _library = torch.library.Library("torchvision", "FRAGMENT")  # type: ignore[no-untyped-call]
+        for name in ("nms", "qnms"):
+            signature = f"{name}(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+            _library.define(signature)  # type: ignore[no-untyped-call]
+    return importlib.import_module("torchvision")
