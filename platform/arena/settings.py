@@ -123,6 +123,8 @@ _SQLITE = {
     # Kept connections and IMMEDIATE transactions: measured faster, and a writer waits for its
     # turn at the start of its transaction instead of failing in the middle of it.
     "CONN_MAX_AGE": None,
+    # A file, as in production: connections to one in memory share locks that files don't have.
+    "TEST": {"NAME": VAR_DIR / "test.sqlite3"},
     "OPTIONS": {
         "transaction_mode": "IMMEDIATE",
         "timeout": 20,
@@ -139,7 +141,8 @@ DATABASES = {
 }
 MEDIA_ROOT = VAR_DIR / "media"  # no public URL: every file goes through a view that asks who may
 FEATURE_CACHE_DIR = VAR_DIR / "cache" / "features"
-WEIGHTS_DIR = Path(env_str("ARENA_WEIGHTS_DIR") or VAR_DIR / "cache" / "weights")
+# Unset, published weights are fetched on first use and kept in the user's cache.
+WEIGHTS_DIR = Path(env_str("ARENA_WEIGHTS_DIR")) if env_str("ARENA_WEIGHTS_DIR") else None
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600

@@ -1,0 +1,234 @@
+"""Fill in the demo competition: pictures, phases, people, and baselines that queue like anybody.
+
+Everything is made once: a second call finds it and changes nothing.
+"""
+
+import hashlib
+import json
+import secrets
+from datetime import timedelta
+from importlib.resources import files
+from pathlib import Path
+
+from django.contrib.auth import get_user_model
+from django.core.files.base import ContentFile
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.db import transaction
+from django.utils.timezone import now
+
+from competitions.errors import Conflict
+from competitions.models import (
+    Competition,
+    ImageRole,
+    Pair,
+    Participant,
+    Phase,
+    ReferenceImage,
+    ReferenceSet,
+    ScoringRecipe,
+    Team,
+)
+from competitions.services import freeze_reference_set, join
+from evaluation.demo.baselines import (
+    ONE_STYLE,
+    Baseline,
+    discriminator_bytes,
+    identity_baseline,
+    style_paste_baseline,
+    trained_baseline,
+)
+from evaluation.demo.image import SIDE, DemoImage
+from evaluation.demo.painter import reference_paintings, style_images
+from evaluation.demo.photos import content_images
+from styletransfer.images import encode_png, pixels_sha256
+from styletransfer.pretrained import extractor_pin
+from styletransfer.values import Recipe
+from submissions.models import Submission
+from submissions.services import submit
+
+User = get_user_model()
+
+SLUG = "photo-to-painting"
+VGG, INCEPTION = "vgg19-surrogate-1", "inception-surrogate-1"
+OPEN_FOR = timedelta(days=365)
+
+DESCRIPTION = """\
+Turn photographs into paintings. Your generator gets a photograph and, in the second phase, a
+painting whose manner it is to take over; it returns a picture of the same size.
+
+**One style** asks for one manner on 24 photographs. **Any style** names a different painting for
+each photograph, so a generator needs both inputs.
+
+The total loss ranks: content, style and adversarial loss, weighted so that copying the photograph
+and copying the painting cost the same. All pairs are public: score your generator at home first.
+"""
+
+
+def seed_demo(accounts_file: Path) -> Competition:
+    """Make what is missing of the demo; write the demo accounts' passwords to a private file."""
+    competition = Competition.objects.filter(slug=SLUG).first() or _make_competition()
+    _make_people(competition, accounts_file)
+    for phase in competition.phases.all():
+        for baseline in _baselines(phase.name):
+            _enter(baseline, phase)
+    return competition
+
+
+def _baselines(phase_name: str) -> list[Baseline]:
+    plain = [identity_baseline(), style_paste_baseline()]
+    return [trained_baseline(), *plain] if phase_name == "One style" else plain
+
+
+@transaction.atomic
+def _make_competition() -> Competition:
+    contents, styles, reals = content_images(), style_images(), reference_paintings()
+    competition = Competition.objects.create(
+        slug=SLUG,
+        title="Photo to painting",
+        summary="Teach a network to paint: 24 photographs, painted styles, one ranking.",
+        description=DESCRIPTION,
+        published_at=now(),
+    )
+    one = [style for style in styles if style.name == ONE_STYLE]
+    for position, (name, description, some) in enumerate(
+        (
+            ("One style", "24 photographs, all in the manner of one painting.", one),
+            ("Any style", "24 photographs, each with a painting of its own.", styles),
+        ),
+        start=1,
+    ):
+        references = _make_references(f"{SLUG}: {name}", contents, some, reals)
+        _make_phase(
+            competition,
+            name=name,
+            position=position,
+            description=description,
+            reference_set=references,
+            recipe=_make_recipe(name),
+        )
+    return competition
+
+
+def _make_references(
+    name: str, contents: list[DemoImage], styles: list[DemoImage], reals: list[DemoImage]
+) -> ReferenceSet:
+    made = ReferenceSet.objects.create(name=name, image_size=SIDE)
+    rows = {
+        role: [_make_image(made, role, position, image) for position, image in enumerate(some)]
+        for role, some in (
+            (ImageRole.CONTENT, contents),
+            (ImageRole.STYLE, styles),
+            (ImageRole.REAL, reals),
+        )
+    }
+    for position, content in enumerate(rows[ImageRole.CONTENT]):
+        style = rows[ImageRole.STYLE][position % len(styles)]
+        Pair.objects.create(reference_set=made, position=position, content=content, style=style)
+    freeze_reference_set(made)
+    return made
+
+
+def _make_image(
+    reference_set: ReferenceSet, role: ImageRole, position: int, image: DemoImage
+) -> ReferenceImage:
+    return ReferenceImage.objects.create(
+        reference_set=reference_set,
+        role=role,
+        position=position,
+        name=image.name,
+        file=ContentFile(encode_png(image.pixels), name=f"{image.name}.png"),
+        pixels_sha256=pixels_sha256(image.pixels),
+        credit=image.credit,
+        licence=image.licence,
+        source=image.source,
+    )
+
+
+def _make_recipe(phase_name: str) -> ScoringRecipe:
+    """Make the phase's recipe with calibrated weights.
+
+    They were computed by ``train_baseline`` from the very pictures that are seeded here: doing it
+    again would cost a newcomer a minute before the first score. A test compares.
+    """
+    discriminator = discriminator_bytes()
+    weights = json.loads((files("evaluation.demo") / "assets" / "calibration.json").read_text())
+    value = Recipe(
+        **weights[phase_name],
+        discriminator_sha256=hashlib.sha256(discriminator).hexdigest(),
+    )
+    return ScoringRecipe.objects.create(
+        name=f"{SLUG}: {phase_name}",
+        content_layer=value.content_layer,
+        style_layers=list(value.style_layers),
+        style_weights=list(value.style_weights),
+        normalization=value.normalization,
+        alpha=value.alpha,
+        beta=value.beta,
+        gamma=value.gamma,
+        metrics=list(value.metrics),
+        discriminator=ContentFile(discriminator, name="discriminator.safetensors"),
+        discriminator_sha256=value.discriminator_sha256 or "",
+        sha256=value.sha256(),
+    )
+
+
+def _make_phase(competition: Competition, **fields: object) -> Phase:
+    vgg, inception = extractor_pin(VGG), extractor_pin(INCEPTION)
+    return Phase.objects.create(
+        competition=competition,
+        opens_at=now(),
+        closes_at=now() + OPEN_FOR,
+        pairs_public=True,
+        quota_per_day=20,
+        ranking_metric="total",
+        vgg_name=vgg.name,
+        vgg_sha256=vgg.sha256,
+        inception_name=inception.name,
+        inception_sha256=inception.sha256,
+        **fields,
+    )
+
+
+def _make_people(competition: Competition, accounts_file: Path) -> None:
+    """Make an organizer and a participant with passwords of their own."""
+    passwords: dict[str, str] = {}
+    for username in ("organizer", "participant"):
+        user, is_new = User.objects.get_or_create(
+            username=username, defaults={"email": f"{username}@example.org"}
+        )
+        if is_new:
+            passwords[username] = secrets.token_urlsafe(9)
+            user.set_password(passwords[username])
+            user.is_staff = user.is_superuser = username == "organizer"
+            user.save()
+        if username == "organizer":
+            competition.organizers.add(user)
+        elif not Participant.objects.filter(user=user, competition=competition).exists():
+            join(user, competition, team_name="Demo team")
+    if passwords:
+        accounts_file.touch(mode=0o600)
+        lines = [f"{username}  {password}\n" for username, password in passwords.items()]
+        accounts_file.write_text("".join(lines))
+
+
+def _enter(baseline: Baseline, phase: Phase) -> None:
+    """Submit a baseline for a team of its own, unless it is in already."""
+    team, _ = Team.objects.get_or_create(
+        competition=phase.competition, name=baseline.name, defaults={"is_baseline": True}
+    )
+    user, is_new = User.objects.get_or_create(
+        username=f"baseline-{baseline.filename.partition('.')[0].replace('_', '-')}"
+    )
+    if is_new:
+        user.set_unusable_password()
+        user.save()
+    Participant.objects.get_or_create(
+        user=user, competition=phase.competition, defaults={"team": team}
+    )
+    if Submission.objects.filter(phase=phase, team=team).exists():
+        return
+    upload = SimpleUploadedFile(baseline.filename, baseline.checkpoint)
+    try:
+        submit(by=user, phase=phase, checkpoint=upload, manifest=baseline.manifest)
+    except Conflict:
+        return  # another start of the demo was quicker
