@@ -81,6 +81,11 @@ class Sandbox:
         """The keeper's process id: bubblewrap and the runner are below it."""
         return self._process.pid
 
+    @property
+    def uid(self) -> int | None:
+        """The user id made for it; None where it runs under the worker's own."""
+        return None if self._slot is None else self._slot.uid
+
     def is_alive(self) -> bool:
         """Say whether bubblewrap still runs."""
         return self._process.poll() is None

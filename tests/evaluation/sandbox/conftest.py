@@ -35,8 +35,18 @@ def _refusal(error):
 def _stylise_all(control, job):
 """
 
+# Behind the first filter only, where files still open: what namespaces and binds hide.
+_LOOK_AROUND = """
+import ctypes, json, os, socket, sys
+control = socket.socket(fileno=int(sys.argv[1]))
+found = []
+{code}
+control.send(repr(found)[:4000].encode())
+"""
+
 Attack = Callable[[str], Profile]
 RunHostile = Callable[..., GeneratorResult]
+LookAround = Callable[[str], str]
 
 
 @pytest.fixture(scope="package")
@@ -82,3 +92,19 @@ def run_hostile(attack: Attack, tmp_path: Path, pixels: Pixels) -> RunHostile:
             sandbox.end()
 
     return run
+
+
+@pytest.fixture
+def look_around(tmp_path: Path) -> LookAround:
+    """Run code that fills a list named found in a sandbox; return the list as text."""
+
+    def look(code: str) -> str:
+        runner = tmp_path / "look_around.py"
+        runner.write_text(_LOOK_AROUND.format(code=code))
+        sandbox = Sandbox(Profile(runner=runner))
+        try:
+            return (sandbox.receive(30) or b"nothing").decode()
+        finally:
+            sandbox.end()
+
+    return look
