@@ -1,0 +1,119 @@
+"""A worker's result is recorded once, by the attempt that holds the submission."""
+
+import pytest
+from django.conf import settings
+from django.utils.timezone import now
+
+from competitions.models import LeaderboardEntry, Pair
+from evaluation import services
+from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from styletransfer.values import Estimate, ScoreCard
+from submissions.models import Submission
+from submissions.states import Status
+from tests.factories import make_png, make_submission
+
+pytestmark = pytest.mark.django_db
+
+
+def make_card(pairs: int, total: float = 2.0) -> ScoreCard:
+    return ScoreCard(
+        scores={"total": Estimate(total, total - 1, total + 1), "fid_pytorch": Estimate(9.0)},
+        per_pair={"total": [total] * pairs},
+    )
+
+
+def start(submission: Submission, stage: Stage = Stage.SCORE) -> EvaluationRun:
+    run = services.begin(submission, stage, worker="test")
+    assert run is not None
+    return run
+
+
+def record(run: EvaluationRun, total: float = 2.0) -> bool:
+    pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
+    card = make_card(len(pairs), total)
+    return services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+
+
+def stored_outputs() -> set[str]:
+    return {path.name for path in settings.MEDIA_ROOT.glob("outputs/**/*.png")}
+
+
+def test_scores_pictures_and_the_board_are_written_together() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    assert record(run)
+    submission = Submission.objects.get()
+    assert submission.status == Status.SCORED
+    assert submission.lease_expires_at is None
+    assert {score.metric for score in Score.objects.filter(run=run)} == {"total", "fid_pytorch"}
+    assert ImageScore.objects.filter(run=run).count() == 2
+    assert Output.objects.filter(run=run).count() == 2
+    entry = LeaderboardEntry.objects.get()
+    assert entry.ranking_value == 2.0
+    assert entry.scores["total"] == {"value": 2.0, "low": 1.0, "high": 3.0}
+
+
+def test_a_worker_that_lost_its_submission_leaves_nothing_behind() -> None:
+    stale = start(make_submission(status=Status.QUEUED))
+    assert services.give_back(Submission.objects.get(), Status.QUEUED)
+    current = start(Submission.objects.get())
+    assert not record(stale)
+    assert stale.outcome == Outcome.STOPPED
+    assert not Score.objects.exists()
+    assert stored_outputs() == set()
+    assert record(current, total=5.0)
+    assert LeaderboardEntry.objects.get().ranking_value == 5.0
+
+
+def test_a_second_message_for_the_same_submission_does_nothing() -> None:
+    submission = make_submission(status=Status.QUEUED)
+    start(submission)
+    assert services.begin(Submission.objects.get(), Stage.SCORE, worker="other") is None
+    assert EvaluationRun.objects.count() == 1
+
+
+def test_a_cancelled_submission_is_not_scored() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    assert Submission.objects.get().move(Status.CANCELLED, finished_at=now())
+    assert not record(run)
+    assert Submission.objects.get().status == Status.CANCELLED
+    assert not LeaderboardEntry.objects.exists()
+
+
+def test_a_passed_check_queues_and_a_refusal_rejects_without_charge() -> None:
+    passed = start(make_submission(), Stage.CHECK)
+    assert services.record_check_passed(passed)
+    assert passed.submission.status == Status.QUEUED
+    refused = start(make_submission(), Stage.CHECK)
+    assert services.record_refusal(refused, code="wrong_keys", facts={"missing": ["a"]})
+    assert refused.submission.status == Status.REJECTED
+    assert refused.submission.failure is not None
+    assert "Missing: a." in refused.submission.failure.detail
+
+
+def test_a_fault_of_ours_waits_a_little_and_is_not_charged() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    assert services.record_fault(run, reason="disk full")
+    submission = Submission.objects.get()
+    assert submission.status == Status.PLATFORM_FAULT
+    assert submission.not_before is not None
+    assert submission.not_before > now()
+    assert submission.started_at is None
+    assert "disk full" in EvaluationRun.objects.get().log
+
+
+def test_faults_end_after_so_many_and_say_so() -> None:
+    submission = make_submission(status=Status.QUEUED, faults=settings.EVALUATION_MAX_FAULTS - 1)
+    assert services.record_fault(start(submission), reason="again")
+    submission.refresh_from_db()
+    assert submission.failure_code == "platform_fault_final"
+    assert submission.not_before is None
+
+
+def test_scores_that_can_not_be_stored_take_their_pictures_away() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
+    card = ScoreCard(scores={"total": Estimate(1.0)}, per_pair={"total": [1.0]})  # one too few
+    with pytest.raises(ValueError, match="shorter"):
+        services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+    assert Submission.objects.get().status == Status.RUNNING
+    assert stored_outputs() == set()

@@ -1,0 +1,125 @@
+"""What workers, brokers and the platform lose comes back."""
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from django.utils.timezone import now
+
+from evaluation import services, sweeper
+from evaluation.models import EvaluationRun, Outcome, Stage
+from submissions.models import Submission
+from submissions.states import Status
+from tests.factories import make_submission
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def messages() -> Iterator[Path]:
+    """The folder of the real filesystem broker, empty before and after."""
+    folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
+    for old in folder.iterdir():
+        old.unlink()
+    yield folder
+    for old in folder.iterdir():
+        old.unlink()
+
+
+def silence(submission: Submission) -> None:
+    Submission.objects.filter(pk=submission.pk).update(lease_expires_at=now() - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    ("status", "stage", "back_to"),
+    [
+        (Status.CHECKING, Stage.CHECK, Status.CHECKING),
+        (Status.QUEUED, Stage.SCORE, Status.QUEUED),
+    ],
+)
+def test_a_silent_workers_submission_is_waiting_again(
+    status: Status, stage: Stage, back_to: Status
+) -> None:
+    submission = make_submission(status=status)
+    run = services.begin(submission, stage, worker="dies")
+    silence(submission)
+    assert sweeper.take_from_the_lost() == 1
+    submission.refresh_from_db()
+    assert (submission.status, submission.lease_expires_at) == (back_to, None)
+    assert submission.faults == 1
+    assert EvaluationRun.objects.get(pk=run.pk if run else None).outcome == Outcome.LOST
+    assert services.begin(submission, stage, worker="next") is not None
+
+
+def test_a_worker_that_still_renews_keeps_its_submission() -> None:
+    submission = make_submission(status=Status.QUEUED)
+    services.begin(submission, Stage.SCORE, worker="alive")
+    assert sweeper.take_from_the_lost() == 0
+
+
+def test_a_worker_that_wakes_too_late_can_not_write() -> None:
+    submission = make_submission()
+    run = services.begin(submission, Stage.CHECK, worker="frozen")
+    assert run is not None
+    silence(submission)
+    sweeper.take_from_the_lost()
+    assert not services.record_check_passed(run)
+    assert Submission.objects.get().status == Status.CHECKING
+
+
+def test_a_submission_that_kills_every_worker_ends() -> None:
+    submission = make_submission(status=Status.QUEUED)
+    for _ in range(settings.EVALUATION_MAX_FAULTS):
+        assert services.begin(submission, Stage.SCORE, worker="dies") is not None
+        silence(submission)
+        assert sweeper.take_from_the_lost() == 1
+        submission.refresh_from_db()
+    assert submission.status == Status.PLATFORM_FAULT
+    assert submission.failure_code == "platform_fault_final"
+    assert sweeper.retry_faults() == 0
+
+
+def test_a_fault_is_tried_again_when_its_pause_is_over_not_before() -> None:
+    submission = make_submission(status=Status.QUEUED, checked_at=now())
+    run = services.begin(submission, Stage.SCORE, worker="test")
+    assert run is not None
+    services.record_fault(run, reason="no disk")
+    assert sweeper.retry_faults() == 0
+    Submission.objects.update(not_before=now())
+    assert sweeper.retry_faults() == 1
+    submission.refresh_from_db()
+    assert (submission.status, submission.failure_code) == (Status.QUEUED, "")
+
+
+def test_a_fault_gives_way_to_the_same_file_sent_again() -> None:
+    first = make_submission(
+        status=Status.PLATFORM_FAULT, not_before=now(), failure_code="platform_fault"
+    )
+    again = make_submission(
+        phase=first.phase,
+        team=first.team,
+        sha256=first.sha256,
+        manifest_sha256=first.manifest_sha256,
+    )
+    sweeper.retry_faults()
+    first.refresh_from_db()
+    again.refresh_from_db()
+    assert (first.status, again.status) == (Status.CANCELLED, Status.CHECKING)
+
+
+def test_a_row_without_a_message_gets_one_and_only_one(messages: Path) -> None:
+    make_submission(status=Status.QUEUED)
+    assert sweeper.resend() == 1
+    assert sweeper.resend() == 0
+    assert len(list(messages.iterdir())) == 1
+
+
+def test_a_message_that_is_old_is_sent_again(messages: Path) -> None:
+    make_submission(
+        status=Status.QUEUED,
+        dispatched_at=now() - settings.RESEND_AFTER - timedelta(seconds=1),
+    )
+    assert sweeper.resend() == 1
+    assert len(list(messages.iterdir())) == 1
