@@ -172,15 +172,19 @@ def content_images() -> list[DemoImage]:
     return [_content_image(*crop) for crop in CONTENT_CROPS]
 
 
-def training_photos(count: int = 160, side: int = SIDE, seed: int = 2) -> list[Pixels]:
-    """Return `count` random crops of photographs that are not held out, some of them mirrored."""
+def training_photos(count: int, side: int = SIDE, seed: int = 2) -> list[Pixels]:
+    """Return `count` random windows of photographs that are not held out, half of them mirrored.
+
+    A window is `side` pixels of a crop that was scaled to 256, so that small windows show texture
+    at the scale of the contents.
+    """
     names = [name for name in PHOTOGRAPHS if name not in HELD_OUT]
-    return _random_crops(names, count, side, seed)
+    return _random_windows(names, count, side, seed)
 
 
 def held_out_photos(count: int = 60, side: int = SIDE, seed: int = 3) -> list[Pixels]:
-    """Return `count` random crops of the photographs that training never sees."""
-    return _random_crops(list(HELD_OUT), count, side, seed)
+    """Return `count` random windows of the photographs that training never sees."""
+    return _random_windows(list(HELD_OUT), count, side, seed)
 
 
 def _content_image(photograph: str, subject: str, left: int, top: int, side: int) -> DemoImage:
@@ -199,16 +203,22 @@ def _crop(image: Image.Image, left: int, top: int, size: int, side: int) -> Pixe
     return np.asarray(image.resize((side, side), Image.Resampling.LANCZOS, box=box))
 
 
-def _random_crops(names: list[str], count: int, side: int, seed: int) -> list[Pixels]:
+def _random_windows(names: list[str], count: int, side: int, seed: int) -> list[Pixels]:
     rng = np.random.Generator(np.random.PCG64(seed))
     images = {name: load_photograph(name) for name in names}
-    crops = []
+    windows = []
     for index in range(count):
         image = images[names[index % len(names)]]
         short = min(image.size)
         size = int(rng.integers(min(short, 200), short + 1))
         left = int(rng.integers(0, image.width - size + 1))
         top = int(rng.integers(0, image.height - size + 1))
-        crop = _crop(image, left, top, size, side)
-        crops.append(crop[:, ::-1].copy() if rng.random() < 0.5 else crop)
-    return crops
+        windows.append(cut_window(_crop(image, left, top, size, SIDE), side, rng))
+    return windows
+
+
+def cut_window(pixels: Pixels, side: int, rng: np.random.Generator) -> Pixels:
+    """Cut a random square of `side` pixels, mirrored half of the time."""
+    top, left = rng.integers(0, np.array(pixels.shape[:2]) - side + 1).tolist()
+    window = pixels[top : top + side, left : left + side]
+    return np.ascontiguousarray(window[:, ::-1] if rng.random() < 0.5 else window)

@@ -1,0 +1,1 @@
+"""Training of generators with the brief's losses."""
