@@ -21,7 +21,8 @@ Format = Literal["safetensors", "onnx", "state_dict"]
 Role = Literal["content", "style"]
 Range = Literal["0..1", "-1..1", "0..255", "imagenet"]
 ChannelOrder = Literal["RGB", "BGR"]
-InputName = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+# No control characters: PostgreSQL can't store NUL in JSON, and names are shown in messages.
+InputName = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}]+$")]
 Side = Annotated[StrictInt, Field(ge=1, le=8192)]
 
 
