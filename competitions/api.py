@@ -1,6 +1,5 @@
 """HTTP for competitions and leaderboards: look up, render. No rules live here."""
 
-import math
 from typing import Any
 
 from django.db.models import Count, Prefetch, QuerySet
@@ -12,6 +11,7 @@ from rest_framework.response import Response
 
 from competitions.board import BoardRow, board_rows
 from competitions.models import Competition, LeaderboardEntry, Phase
+from competitions.ranking import keep_finite
 from styletransfer.values import METRICS
 
 
@@ -160,14 +160,3 @@ class Leaderboard(generics.GenericAPIView[Phase]):
         phase = get_object_or_404(Phase.objects.visible_to(request.user), pk=phase_id)
         page = self.paginate_queryset(board_rows(phase)) or []
         return self.get_paginated_response([BoardRowOut(row).data for row in page])
-
-
-def keep_finite(value: Any) -> Any:
-    """Return JSON data with null in place of NaN and infinities, which JSON does not have."""
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: keep_finite(each) for key, each in value.items()}
-    if isinstance(value, list):
-        return [keep_finite(each) for each in value]
-    return value

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping
-from typing import TypeVar
+from typing import Any, TypeVar
 
 Key = TypeVar("Key")
 
@@ -46,3 +46,14 @@ def rank(
             place, previous = count, value
         ranked.append((key, place))
     return ranked + unranked
+
+
+def keep_finite(value: Any) -> Any:
+    """Return JSON data with null in place of NaN and infinities, which JSON does not have."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: keep_finite(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [keep_finite(each) for each in value]
+    return value

@@ -22,7 +22,7 @@ from competitions.models import (
     Team,
 )
 from competitions.people import User
-from competitions.ranking import is_better, ranking_value
+from competitions.ranking import is_better, keep_finite, ranking_value
 
 
 @transaction.atomic
@@ -105,7 +105,7 @@ def publish_entry(
         team=team,
         defaults={
             "submission_id": submission_id,
-            "scores": dict(scores),
+            "scores": keep_finite(scores),
             "ranking_value": value,
             "unranked_reason": reason,
             "submitted_at": submitted_at,

@@ -10,9 +10,9 @@ from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from competitions.api import keep_finite
 from competitions.pictures import serve_png
 from competitions.policies import may_see_outputs
+from competitions.ranking import keep_finite
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Stage
 from submissions.api import SubmissionOut
 from submissions.models import Submission

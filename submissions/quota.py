@@ -85,25 +85,25 @@ def require_left(phase: Phase, team: Team) -> None:
         QuotaSpent: one of the three limits is reached.
     """
     quota = count(phase, team)
+    # The limit that takes longest to make room comes first.
     details = (
-        (quota.total, _("Your team has used all its submissions to this phase.")),
+        ("total", quota.total, _("Your team has used all its submissions to this phase.")),
+        ("per_day", quota.per_day, _("Your team has used its submissions of the last 24 hours.")),
         (
+            "concurrent",
             quota.concurrent,
             _(
                 "Your team has as many submissions in progress as this phase allows. "
                 "Wait until one ends or cancel it."
             ),
         ),
-        (
-            quota.per_day,
-            _("Your team has used its submissions of the last 24 hours."),
-        ),
     )
-    for usage, detail in details:
+    for name, usage, detail in details:
         if usage.is_spent:
             raise QuotaSpent(
                 "quota_spent",
                 detail,
+                quota=name,
                 limit=usage.limit,
                 used=usage.used,
                 next_allowed_at=usage.next_allowed_at,

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import unicodedata
 from functools import partial
 from typing import Any
@@ -23,6 +24,8 @@ from submissions import dispatch, quota
 from submissions.failures import Failure
 from submissions.models import Submission
 from submissions.states import MAY_BE_SENT_AGAIN, Status
+
+log = logging.getLogger(__name__)
 
 Upload = UploadedFile[bytes]
 
@@ -57,18 +60,22 @@ def submit(*, by: User, phase: Phase, checkpoint: Upload, manifest: Any) -> Subm
 
 
 def _enter(submission: Submission, checkpoint: Upload) -> Submission:
-    stored: str | None = None
+    # Named here, so that it can be removed even if storing it breaks off half-way.
+    name = f"{submission.pk}.bin"
+    stored = Submission.checkpoint.field.generate_filename(submission, name)
     try:
         with transaction.atomic():
             # The lock comes first: of two equal uploads at once the second sees the first.
             quota.lock(submission.phase, submission.team)
             require_not_sent_before(submission)
             quota.require_left(submission.phase, submission.team)
-            submission.checkpoint.save(f"{submission.pk}.bin", checkpoint, save=False)
-            stored = submission.checkpoint.name
+            submission.checkpoint.save(name, checkpoint, save=False)
             submission.save(force_insert=True)
-            transaction.on_commit(partial(dispatch.send, submission.pk, Status.CHECKING))
+            # Robust: once the row is there, no trouble with the message may undo the upload.
+            send = partial(dispatch.send, submission.pk, Status.CHECKING)
+            transaction.on_commit(send, robust=True)
     except OSError as error:
+        _discard(submission, stored)
         raise Unavailable(
             "storage_unavailable",
             _("The file could not be stored. Nothing was charged: try again in a minute."),
@@ -83,9 +90,11 @@ def _enter(submission: Submission, checkpoint: Upload) -> Submission:
     return submission
 
 
-def _discard(submission: Submission, stored: str | None) -> None:
-    if stored:
+def _discard(submission: Submission, stored: str) -> None:
+    try:
         submission.checkpoint.storage.delete(stored)
+    except OSError:
+        log.warning("could not remove %s, which no submission refers to", stored, exc_info=True)
 
 
 def read_manifest(manifest: Any) -> Manifest:

@@ -3,7 +3,7 @@ from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.db.models import Max, Min, Q
+from django.db.models import Case, Count, Max, Min, Q, When
 from django.urls import reverse
 from django.utils.translation import gettext_lazy as _
 
@@ -22,11 +22,16 @@ class CompetitionQuerySet(models.QuerySet["Competition"]):
         return self.filter(published | Q(pk__in=organized))
 
     def with_dates(self) -> Self:
-        """Add ``opens_at`` and ``closes_at``: the first opening and last closing of a phase."""
-        return self.annotate(
+        """Add ``opens_at`` and ``closes_at``: the first opening and last closing of a phase.
+
+        ``closes_at`` is None if a phase never closes.
+        """
+        endless = Count("phases", filter=Q(phases__closes_at=None, phases__id__isnull=False))
+        dated = self.annotate(endless=endless).annotate(
             opens_at=Min("phases__opens_at"),
-            closes_at=Max("phases__closes_at"),
+            closes_at=Case(When(Q(endless__gt=0), then=None), default=Max("phases__closes_at")),
         )
+        return dated.order_by("-published_at", "slug")  # grouping drops the model's own order
 
 
 class Competition(models.Model):
