@@ -220,7 +220,13 @@ def _require_picture(value: onnx.ValueInfoProto) -> tuple[Side, Side]:
     if not tensor.HasField("shape"):
         return None, None
     sides = [side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim]
-    if len(sides) != 4 or sides[0] not in (None, 1) or sides[1] not in (None, 3):
+    is_channels_last = len(sides) == 4 and sides[1] is None and sides[3] == 3
+    if (
+        len(sides) != 4
+        or sides[0] not in (None, 1)
+        or sides[1] not in (None, 3)
+        or is_channels_last
+    ):
         raise CheckpointRejected(
             "wrong_inputs", problem="layout", key=name, expected=[1, 3, None, None], found=sides[:8]
         )

@@ -37,6 +37,7 @@ _NO_CHECKPOINT = (
     (b"MZ", 0, "program"),
     (b"#!", 0, "program"),
 )
+_PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
 _TEXT = frozenset(string.printable.encode())
 # Top-level fields of an ONNX ModelProto and their wire types: 0 a number, 2 bytes.
 _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
@@ -57,7 +58,7 @@ def sniff(head: bytes, size: int, tail: bytes = b"") -> FileFormat:
     if size == 0 or not head:
         raise CheckpointRejected("empty_file")
     # Before everything else: no format may hide a pickle or an archive.
-    if head[0] == 0x80 and 2 <= head[1:2].ljust(1, b"\0")[0] <= 5:
+    if head[0] == 0x80 and head[1:2] in _PICKLE_PROTOCOLS:
         raise CheckpointRejected("format_refused", kind="pickle")
     if head.startswith(b"PK\x03\x04"):
         raise CheckpointRejected("format_refused", kind=_which_zip(head, tail))
@@ -93,9 +94,9 @@ def _which_text(head: bytes) -> str:
         head.decode("utf-8")
     except UnicodeDecodeError as error:
         # The head may end in the middle of a character; anywhere else it isn't text.
-        if error.start < len(head) - 3:
+        if error.reason != "unexpected end of data":
             return "unknown"
-    if b"\0" in head:
+    if any(byte not in _TEXT for byte in head if byte < 0x80):
         return "unknown"
     return "json" if start in (b"{", b"[") else "text"
 
@@ -107,7 +108,8 @@ def _looks_like_onnx(head: bytes, size: int) -> bool:
         tag, position = _read_varint(head, position)
         field, wire = tag >> 3, tag & 7
         if _ONNX_FIELDS.get(field) != wire:
-            return False
+            # A field of a later version of ONNX may follow the graph.
+            return _GRAPH in seen
         value, position = _read_varint(head, position)
         if field == _IR_VERSION and not 1 <= value <= 100:
             return False
