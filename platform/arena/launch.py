@@ -104,7 +104,7 @@ def manage(name: str, *arguments: str) -> Program:
 def worker(queue: str) -> Program:
     options = ["-Q", queue, "-n", f"{queue}@%h", "-P", "solo", "--loglevel", "INFO"]
     quiet = ["--without-gossip", "--without-mingle"]
-    # Celery warns root about pickled messages; ours are JSON, and sandboxes leave root by themselves.
+    # Celery warns root of pickled messages; ours are JSON, and sandboxes leave root by themselves.
     python = [sys.executable, "-W", "ignore:You're running the worker with superuser privileges"]
     return Program(queue, [*python, "-m", "celery", "-A", "arena", "worker", *options, *quiet])
 
