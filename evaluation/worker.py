@@ -5,7 +5,7 @@ import sys
 from functools import cache
 from typing import Any
 
-from celery.signals import worker_init, worker_process_init, worker_shutdown
+from celery.signals import worker_init, worker_shutdown
 
 from evaluation.sandbox import SandboxPool, SandboxUnavailable, self_test
 
@@ -28,11 +28,6 @@ def _refuse_to_start_unsafely(**_kwargs: Any) -> None:
         sys.exit(f"stylearena: no sandbox, so no submissions are taken: {error}")
     sandboxes()
     log.info("sandbox tested: ready for submissions")
-
-
-@worker_process_init.connect
-def _refuse_prefork(**_kwargs: Any) -> None:
-    raise SystemExit("start this worker with --pool solo: its sandboxes can't follow a fork")
 
 
 @worker_shutdown.connect

@@ -25,7 +25,7 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The file is damaged or incomplete: {reason}. Export it again and compare its size."
     ),
     "format_mismatch": gettext_lazy(
-        "The manifest says {declared}, but the file is {found}. Correct the manifest."
+        "The manifest says {expected}, but the file is {found}. Correct the manifest."
     ),
     "format_refused": gettext_lazy(
         "Files of this kind ({kind}) can run code when opened and are not accepted. Save the "
@@ -67,7 +67,8 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The ONNX graph can't be accepted: {reason}. Export it again as a plain graph."
     ),
     "wrong_inputs": gettext_lazy(
-        "The generator's inputs are {found}, the manifest says {declared}. Correct the names."
+        "The generator's image inputs are {found}, the manifest says {expected}. Make the manifest name "
+        "them as the file does; each must be a float32 batch of RGB pictures."
     ),
     # What it does
     "wrong_size": gettext_lazy(
@@ -79,8 +80,8 @@ _TEXTS: dict[str, "str | Promise"] = {
         "picture of the same size."
     ),
     "non_finite_output": gettext_lazy(
-        "The generator returned NaN or infinite numbers for pair {pair}. Check the input range "
-        "in the manifest and the weights."
+        "The generator returned NaN or infinite numbers. Check the input range in the manifest "
+        "and the weights."
     ),
     "too_slow": gettext_lazy(
         "The generator did not finish within {limit_s} seconds. Make it smaller or faster."
@@ -89,7 +90,7 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The generator needs more memory than the phase allows. Make it smaller."
     ),
     "generator_crashed": gettext_lazy(
-        "The generator stopped with an error: {reason}. Try it on one image with onnxruntime or "
+        "The generator stopped with an error: {message}. Try it on one image with onnxruntime or "
         "PyTorch first."
     ),
     "refused": gettext_lazy("The checkpoint was refused: {reason}."),

@@ -19,7 +19,7 @@ from competitions.people import User
 from competitions.policies import require_can_submit
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
-from styletransfer.sniff import sniff
+from styletransfer.sniff import HEAD_BYTES, sniff
 from submissions import dispatch, quota
 from submissions.failures import Failure
 from submissions.models import Submission
@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 Upload = UploadedFile[bytes]
 
-HEAD_BYTES = 4096
+TAIL_BYTES = 1 << 16
 
 
 def submit(*, by: User, phase: Phase, checkpoint: Upload, manifest: Any) -> Submission:
@@ -107,9 +107,11 @@ def read_manifest(manifest: Any) -> Manifest:
         if isinstance(manifest, str | bytes):
             return Manifest.model_validate_json(manifest)
         return Manifest.model_validate(manifest)
-    except CheckpointRejected as error:
-        raise Invalid(error.code, Failure(error.code, error.facts).detail) from error
     except ValidationError as error:
+        unknown = [each for each in error.errors() if each["type"] == "unknown_architecture"]
+        if unknown:
+            code, name = "unknown_architecture", unknown[0]["ctx"]["name"]
+            raise Invalid(code, Failure(code, {"architecture": name}).detail) from error
         problems = [
             {"field": ".".join(str(part) for part in each["loc"]), "detail": each["msg"]}
             for each in error.errors(include_url=False, include_context=False, include_input=False)
@@ -135,14 +137,15 @@ def inspect_file(checkpoint: Upload, *, phase: Phase, declared: Manifest) -> str
             size=size,
         )
     digest = hashlib.sha256()
-    head = b""
+    head = tail = b""
     for chunk in checkpoint.chunks():
         head = head or chunk[:HEAD_BYTES]
+        tail = (tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
         digest.update(chunk)
     try:
-        found = sniff(head, size)
+        found = sniff(head, size, tail)
         if found != declared.format:
-            raise CheckpointRejected("format_mismatch", declared=declared.format, found=found)
+            raise CheckpointRejected("format_mismatch", expected=declared.format, found=found)
     except CheckpointRejected as error:
         raise Invalid(error.code, Failure(error.code, error.facts).detail) from error
     return digest.hexdigest()

@@ -26,6 +26,7 @@ from competitions.models import (
     Team,
 )
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from styletransfer.images import decode_png, pixels_sha256
 from submissions.models import Submission
 from submissions.states import EXPLAINED, Status
 
@@ -70,15 +71,13 @@ def make_reference_set(*, pairs: int = 2, size: int = 32, reals: int = 3) -> Ref
     for role, amount in ((ImageRole.CONTENT, pairs), (ImageRole.STYLE, 1), (ImageRole.REAL, reals)):
         for position in range(amount):
             png = make_png(next(_serial), size)
-            with Image.open(io.BytesIO(png)) as image:
-                pixels_sha256 = hashlib.sha256(image.tobytes()).hexdigest()
             row = ReferenceImage.objects.create(
                 reference_set=made,
                 role=role,
                 position=position,
                 name=f"{role}-{position}",
                 file=ContentFile(png, name="reference.png"),
-                pixels_sha256=pixels_sha256,
+                pixels_sha256=pixels_sha256(decode_png(png)),
             )
             images.setdefault(role, []).append(row)
     for position, content in enumerate(images[ImageRole.CONTENT]):

@@ -2,6 +2,7 @@
 
 import platform
 import sys
+import tempfile
 from datetime import timedelta
 from pathlib import Path
 
@@ -236,6 +237,9 @@ else:
         "control_folder": str(BROKER_DIR / "control"),
         "polling_interval": 0.1,
     }
+    # kombu moves a message it fetches through the temporary folder. On this file system a move
+    # is one step that only one worker wins, and nobody else can read the folder.
+    tempfile.tempdir = str(FILE_UPLOAD_TEMP_DIR)
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_TASK_IGNORE_RESULT = True

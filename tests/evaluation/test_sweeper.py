@@ -29,7 +29,9 @@ def messages() -> Iterator[Path]:
 
 
 def silence(submission: Submission) -> None:
-    Submission.objects.filter(pk=submission.pk).update(lease_expires_at=now() - timedelta(seconds=1))
+    Submission.objects.filter(pk=submission.pk).update(
+        lease_expires_at=now() - timedelta(seconds=1)
+    )
 
 
 @pytest.mark.parametrize(
