@@ -1,0 +1,81 @@
+"""What people read about a metric: its name, a short one for narrow columns, one sentence."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import pgettext_lazy
+
+from styletransfer.values import METRICS
+
+Text = str | Promise
+
+
+@dataclass(frozen=True)
+class MetricText:
+    key: str
+    title: Text
+    short: Text
+    explanation: Text
+    direction: Literal["lower", "higher"] = "lower"
+
+
+_TEXTS = {
+    text.key: text
+    for text in (
+        MetricText(
+            "total",
+            _("Total loss"),
+            pgettext_lazy("column", "Total"),
+            _("The weighted sum of content, style and adversarial loss."),
+        ),
+        MetricText(
+            "content",
+            _("Content loss"),
+            pgettext_lazy("column", "Content"),
+            _("How far the output's features are from the content image's; 0 for an exact copy."),
+        ),
+        MetricText(
+            "style",
+            _("Style loss"),
+            pgettext_lazy("column", "Style"),
+            _("How far the output's Gram matrices are from the style image's; 0 for the style."),
+        ),
+        MetricText(
+            "adversarial",
+            _("Adversarial loss"),
+            pgettext_lazy("column", "Adversarial"),
+            _("How surely the discriminator takes the output for something other than a painting."),
+        ),
+        MetricText(
+            "fid_pytorch",
+            _("Fréchet inception distance (pytorch-fid)"),
+            pgettext_lazy("column", "FID"),
+            _("How far the outputs as a whole are from reference paintings nobody gets to see."),
+        ),
+        MetricText(
+            "content_relative",
+            _("Content loss relative to style paste"),
+            pgettext_lazy("column", "Content, rel."),
+            _("Content loss divided by that of returning the style image; 1 keeps nothing."),
+        ),
+        MetricText(
+            "style_relative",
+            _("Style loss relative to identity"),
+            pgettext_lazy("column", "Style, rel."),
+            _("Style loss divided by that of returning the photograph; 1 means no style at all."),
+        ),
+    )
+}
+
+
+def describe_metric(key: str) -> MetricText:
+    """Return the texts of a metric; one that has none is shown by its own title or key."""
+    spec = METRICS.get(key)
+    direction = spec.direction if spec else "lower"
+    text = _TEXTS.get(key)
+    if text is None:
+        title = spec.title if spec else key
+        return MetricText(key, title, title, "", direction)
+    return MetricText(key, text.title, text.short, text.explanation, direction)

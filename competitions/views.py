@@ -1,0 +1,92 @@
+"""Pages about competitions: the list, one competition with its boards, reference pictures."""
+
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, render
+from django.utils.timezone import now
+from django.views.decorators.http import require_safe
+
+from competitions import policies, showcase
+from competitions.board_table import board_table, columns_of
+from competitions.models import Competition, Pair, Phase, ReferenceImage
+from competitions.pictures import serve_png
+
+COMPETITIONS_PER_PAGE = 12
+
+
+@require_safe
+def home(request: HttpRequest) -> HttpResponse:
+    """List the competitions, newest first."""
+    listed = showcase.listed_competitions(request.user)
+    page = Paginator(listed, COMPETITIONS_PER_PAGE).get_page(request.GET.get("page"))
+    moment = now()
+    cards = [showcase.card_of(competition, at=moment) for competition in page]
+    return render(request, "competitions/home.html", {"cards": cards, "page": page})
+
+
+@require_safe
+def competition(request: HttpRequest, slug: str) -> HttpResponse:
+    """Show a competition and, of its phases, the chosen one in full."""
+    found = get_object_or_404(Competition.objects.visible_to(request.user), slug=slug)
+    phases = list(found.phases.select_related("recipe", "reference_set"))
+    phase = _chosen(phases, request.GET.get("phase"))
+    moment = now()
+    context = {
+        "competition": found,
+        "schedule": showcase.schedule(phases, at=moment),
+        "phases": [(each, showcase.schedule([each], at=moment)) for each in phases],
+        "phase": phase,
+    }
+    if phase is not None:
+        context |= _phase_context(request, phase)
+    return render(request, "competitions/competition.html", context)
+
+
+def _chosen(phases: list[Phase], wanted: str | None) -> Phase | None:
+    """Return the phase asked for, else one that is open, else the last one that was."""
+    if wanted is not None:
+        for phase in phases:
+            if str(phase.pk) == wanted:
+                return phase
+        raise Http404
+    moment = now()
+    is_open = [phase for phase in phases if phase.is_open_at(moment)]
+    has_opened = [phase for phase in phases if phase.opens_at <= moment]
+    return next(iter(is_open or has_opened[-1:] or phases), None)
+
+
+def _phase_context(request: HttpRequest, phase: Phase) -> dict[str, object]:
+    may_see_pairs = policies.may_see_outputs(request.user, phase)
+    recipe = phase.recipe.as_value()
+    return {
+        "board": board_table(phase, page=request.GET.get("page")),
+        "columns": columns_of(phase),
+        "recipe": recipe,
+        "style_layers": list(zip(recipe.style_layers, recipe.style_weights, strict=True)),
+        "pair_count": Pair.objects.filter(reference_set=phase.reference_set_id).count(),
+        "may_see_pairs": may_see_pairs,
+        "samples": showcase.samples_of(phase) if may_see_pairs else [],
+        "credits": showcase.credits_of(phase) if may_see_pairs else [],
+    }
+
+
+@require_safe
+def board(request: HttpRequest, phase_id: int) -> HttpResponse:
+    """Answer with the board alone, or with nothing (204) if it is what the page shows already."""
+    phases = Phase.objects.visible_to(request.user).select_related("recipe", "competition")
+    phase = get_object_or_404(phases, pk=phase_id)
+    table = board_table(phase, page=request.GET.get("page"))
+    if request.GET.get("seen") == table.version:
+        return HttpResponse(status=204)
+    return render(request, "competitions/_board.html", {"phase": phase, "board": table})
+
+
+@require_safe
+def reference_image(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Serve a picture that submissions are scored against, to those who may see it."""
+    image = get_object_or_404(ReferenceImage.objects.select_related("reference_set"), pk=pk)
+    if not policies.may_see_reference_image(request.user, image):
+        raise Http404
+    is_frozen = image.reference_set.frozen_at is not None
+    return serve_png(request, image.file, version=image.pixels_sha256, is_final=is_frozen)

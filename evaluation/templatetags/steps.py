@@ -1,0 +1,22 @@
+"""The steps of a run in words."""
+
+from django import template
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+register = template.Library()
+
+_NAMES: dict[str, "str | Promise"] = {
+    "references": _("Reading the reference images"),
+    "generating": _("Making the pictures in the sandbox"),
+    "preparing": _("Measuring the reference images"),
+    "scoring": _("Scoring the pictures"),
+    "recording": _("Storing the results"),
+    "load": _("of which opening the checkpoint"),
+    "run": _("of which running the generator"),
+}
+
+
+@register.filter
+def step_name(step: str) -> "str | Promise":
+    return _NAMES.get(step, step)

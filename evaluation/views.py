@@ -1,0 +1,135 @@
+"""Pages about one submission: its state while it is worked on, then scores and pictures."""
+
+import json
+from typing import Any
+from uuid import UUID
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST, require_safe
+from django_htmx.http import HttpResponseStopPolling
+
+from competitions import policies
+from competitions.errors import DomainError
+from competitions.people import Viewer
+from competitions.pictures import serve_png
+from evaluation import gallery
+from evaluation.models import EvaluationRun, Output
+from submissions import services
+from submissions.models import Submission
+from submissions.states import Status, sources_of
+from submissions.waiting import place_of
+
+
+@never_cache
+@require_safe
+def submission(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Show a submission: what happens to it now, or what came of it."""
+    found = _visible(request.user, uuid)
+    context = _state_context(request.user, found) | _result_context(request.user, found)
+    return render(request, "evaluation/submission.html", context)
+
+
+@never_cache
+@require_safe
+def submission_live(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Answer with the present state; once it has ended, also with the results, for the last time.
+
+    ``seen`` is the state that the page shows: a change is announced to screen readers.
+    """
+    found = _visible(request.user, uuid)
+    context = _state_context(request.user, found)
+    context["is_news"] = request.GET.get("seen") != found.status
+    if not found.has_ended:
+        return render(request, "evaluation/_live.html", context)
+    context |= _result_context(request.user, found)
+    page = render(request, "evaluation/_live.html", context)
+    return HttpResponseStopPolling(page.content)
+
+
+@require_POST
+@login_required
+def submission_cancel(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Stop a submission of one's own team, or of a competition one organizes."""
+    found = _visible(request.user, uuid)
+    assert request.user.is_authenticated  # noqa: S101 - login_required, in words mypy reads
+    try:
+        services.cancel(found, by=request.user)
+    except DomainError as error:
+        messages.error(request, str(error.detail))
+    else:
+        messages.success(request, _("The submission was cancelled."))
+    return redirect(found)
+
+
+@require_safe
+def output(request: HttpRequest, uuid: UUID, position: int) -> HttpResponseBase:
+    """Serve the picture that a submission made of a pair, to those who may see pictures.
+
+    Links carry ``?v=``, the row's number: with it an address never shows other pixels.
+    """
+    found = _visible(request.user, uuid)
+    run = gallery.scoring_run(found)
+    if run is None or not policies.may_see_outputs(request.user, found.phase):
+        raise Http404
+    made = get_object_or_404(Output, run=run, pair__position=position)
+    is_final = request.GET.get("v") == str(made.pk)
+    return serve_png(request, made.file, version=f"output-{made.pk}", is_final=is_final)
+
+
+@never_cache
+@require_safe
+def score_card(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Hand the score card out as a file; values of single pairs only where they are public."""
+    found = _visible(request.user, uuid)
+    run = gallery.scoring_run(found)
+    if run is None or run.card is None:
+        raise Http404
+    card: dict[str, Any] = dict(run.card)
+    if not policies.may_see_outputs(request.user, found.phase):
+        card.pop("per_pair", None)
+    response = JsonResponse(card, json_dumps_params={"indent": 2})
+    response["Content-Disposition"] = f'attachment; filename="score-card-{found.pk}.json"'
+    return response
+
+
+def _visible(user: Viewer, uuid: UUID) -> Submission:
+    rows = Submission.objects.visible_to(user).select_related(
+        "team", "phase__competition", "phase__recipe", "phase__reference_set"
+    )
+    return get_object_or_404(rows, pk=uuid)
+
+
+def _state_context(user: Viewer, submission: Submission) -> dict[str, Any]:
+    is_manager = Submission.objects.manageable_by(user).filter(pk=submission.pk).exists()
+    return {
+        "submission": submission,
+        "phase": submission.phase,
+        "competition": submission.phase.competition,
+        "place": place_of(submission),
+        "is_manager": is_manager,
+        "can_cancel": is_manager and submission.status in sources_of(Status.CANCELLED),
+    }
+
+
+def _result_context(user: Viewer, submission: Submission) -> dict[str, Any]:
+    may_see_pairs = policies.may_see_outputs(user, submission.phase)
+    context: dict[str, Any] = {"may_see_pairs": may_see_pairs}
+    run = gallery.scoring_run(submission)
+    if run is not None:
+        run.submission = submission  # loaded with its phase and recipe already
+        context |= {
+            "run": run,
+            "lines": gallery.score_lines(run),
+            "tiles": gallery.tiles(run) if may_see_pairs else [],
+            "standing": gallery.place_on_board(submission),
+        }
+    if Submission.objects.manageable_by(user).filter(pk=submission.pk).exists():
+        context["runs"] = list(EvaluationRun.objects.filter(submission=submission))
+        context["manifest"] = json.dumps(submission.manifest, indent=2)
+    return context
