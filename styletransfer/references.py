@@ -1,6 +1,7 @@
 """What scoring needs of a phase's reference images, computed once."""
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
@@ -9,12 +10,15 @@ from torch import Tensor
 
 from styletransfer.determinism import arithmetic
 from styletransfer.errors import DegenerateAnchor, ShapeMismatch
-from styletransfer.feature_cache import ReadTensor
+from styletransfer.feature_cache import ReadTensor, recall
 from styletransfer.inception import FidInception
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import Gram, weigh_layers
-from styletransfer.values import Image, Recipe, ReferenceImages, sha256_of
+from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, sha256_of
 from styletransfer.vgg import Vgg19, to_batch
+
+Progress = Callable[[int, int], None]
+"""Called with what is done and how much there is to do."""
 
 # Counts the forms of the cached files; raise it when what is stored in them changes.
 _FORM = 1
@@ -170,3 +174,39 @@ class VggReferences:
 
 def _to_array(values: Tensor) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     return cast("np.ndarray[tuple[int], np.dtype[np.float64]]", values.numpy())
+
+
+def recall_vgg_features(
+    recipe: Recipe,
+    references: ReferenceImages,
+    network: Vgg19,
+    pin: ExtractorPin,
+    cache_dir: Path | None,
+    advance: Callable[[], None],
+) -> VggReferences:
+    """Return the references' VGG features, from the cache where they are there."""
+    read = recall(
+        cache_dir,
+        vgg_key(recipe, references, pin.sha256),
+        lambda: make_vgg_features(recipe, references, network, advance),
+    )
+    return VggReferences(recipe, read)
+
+
+def count_used(references: ReferenceImages) -> int:
+    """Count the contents and styles that are in a pair."""
+    contents, styles = zip(*references.pairs, strict=True)
+    return len(set(contents)) + len(set(styles))
+
+
+def count_up(of: int, on_progress: Progress | None) -> Callable[[], None]:
+    """Return a function to call after each step, which reports how many are done."""
+    done = 0
+
+    def advance() -> None:
+        nonlocal done
+        done += 1
+        if on_progress is not None:
+            on_progress(done, of)
+
+    return advance

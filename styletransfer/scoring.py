@@ -3,7 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from styletransfer.calibration import calibrate
 from styletransfer.clock import StepClock
 from styletransfer.determinism import arithmetic, versions
 from styletransfer.errors import NonFiniteInput, ShapeMismatch, TooFewSamples
@@ -25,14 +26,16 @@ from styletransfer.metrics.style import weigh_layers
 from styletransfer.pinned import open_discriminator, open_inception, open_vgg
 from styletransfer.pretrained import is_surrogate
 from styletransfer.references import (
+    Progress,
     VggReferences,
+    count_up,
+    count_used,
     fid_key,
     look,
     make_fid_features,
-    make_vgg_features,
+    recall_vgg_features,
     require_consistent,
     require_image,
-    vgg_key,
 )
 from styletransfer.values import (
     METRICS,
@@ -45,8 +48,7 @@ from styletransfer.values import (
 )
 from styletransfer.vgg import Vgg19, to_batch
 
-Progress = Callable[[int, int], None]
-"""Called with what is done and how much there is to do."""
+__all__ = ["Scorer", "calibrate", "seed_of"]
 
 _Values = NDArray[np.float64]
 
@@ -78,15 +80,19 @@ class Scorer:
     def prepare(self, on_progress: Progress | None = None) -> None:
         """Load the networks; compute the references' features, or take them from the cache.
 
+        Does nothing where that was done before with the same number of threads.
+
         Raises:
             WeightsUnavailable, WeightsMismatch: the pinned extractors are not to be had.
             DegenerateAnchor: a pair gives nothing to measure relative scores by.
         """
+        if self._prepared is not None and self._prepared.arithmetic == arithmetic():
+            return
         started = time.perf_counter()
-        advance = _count_up(self._count_images(), on_progress)
+        advance = count_up(self._count_images(), on_progress)
         inception = reals = None
         vgg = open_vgg(self._vgg_pin, self._recipe, self._weights_dir)
-        features = _vgg_references(
+        features = recall_vgg_features(
             self._recipe, self._references, vgg, self._vgg_pin, self._cache_dir, advance
         )
         if any(key.endswith("_relative") for key in self._recipe.measured):
@@ -111,10 +117,8 @@ class Scorer:
             NonFiniteInput: a value is NaN or infinite; there is no score then.
             TooFewSamples: FID of fewer than two images.
         """
+        self.prepare()
         prepared = self._prepared
-        if prepared is None or prepared.arithmetic != arithmetic():
-            self.prepare()
-            prepared = self._prepared
         assert prepared is not None  # noqa: S101 - prepare() sets it
         self._require_outputs(outputs)
         clock = StepClock()
@@ -202,8 +206,7 @@ class Scorer:
         return statistics
 
     def _count_images(self) -> int:
-        pairs = self._references.pairs
-        count = len({content for content, _ in pairs}) + len({style for _, style in pairs})
+        count = count_used(self._references)
         has_fid = "fid_pytorch" in self._recipe.measured
         return count + (len(self._references.reals) if has_fid else 0)
 
@@ -243,49 +246,6 @@ class Scorer:
         }
 
 
-def calibrate(
-    recipe: Recipe,
-    references: ReferenceImages,
-    vgg: ExtractorPin,
-    discriminator: bytes | None,
-    *,
-    cache_dir: Path | None = None,
-    weights_dir: Path | None = None,
-    on_progress: Progress | None = None,
-) -> Recipe:
-    """Return the recipe with weights by which the three terms of the total count alike.
-
-    ``alpha = 1 / (style paste's content)``, ``beta = 1 / (identity's style)``,
-    ``gamma = 1 / (mean adversarial of the two)``, 0 without a discriminator.
-
-    Raises:
-        DegenerateAnchor: a pair's images do not differ.
-        WeightsUnavailable, WeightsMismatch: the pinned extractor is not to be had.
-    """
-    require_consistent(references)
-    network = open_vgg(vgg, recipe, weights_dir)
-    pairs = references.pairs
-    images = len({content for content, _ in pairs}) + len({style for _, style in pairs})
-    advance = _count_up(images, on_progress)
-    features = _vgg_references(recipe, references, network, vgg, cache_dir, advance)
-    features.require_anchors()
-    alpha = 1 / float(features.paste_content.mean())
-    beta = 1 / float(features.identity_style.mean())
-    if discriminator is None:
-        return replace(recipe, alpha=alpha, beta=beta, gamma=0.0, discriminator_sha256=None)
-    sha256 = hashlib.sha256(discriminator).hexdigest()
-    recipe = replace(recipe, discriminator_sha256=recipe.discriminator_sha256 or sha256)
-    judge = open_discriminator(discriminator, recipe)
-    assert judge is not None  # noqa: S101 - there are bytes to open
-    with torch.inference_mode():
-        losses = [
-            generator_loss(judge(to_batch([image]))).item()
-            for content, style in pairs
-            for image in (references.contents[content], references.styles[style])
-        ]
-    return recipe.calibrated(alpha=alpha, beta=beta, gamma=1 / float(np.mean(losses)))
-
-
 def seed_of(checkpoint_sha256: str, recipe_sha256: str, references_sha256: str) -> int:
     """Return the first 8 bytes of the SHA-256 of the three hashes, each on a line of its own."""
     text = "".join(f"{part}\n" for part in (checkpoint_sha256, recipe_sha256, references_sha256))
@@ -312,40 +272,12 @@ class _Found:
     features: list[Tensor] = field(default_factory=list)
 
 
-def _vgg_references(
-    recipe: Recipe,
-    references: ReferenceImages,
-    network: Vgg19,
-    pin: ExtractorPin,
-    cache_dir: Path | None,
-    advance: Callable[[], None],
-) -> VggReferences:
-    read = recall(
-        cache_dir,
-        vgg_key(recipe, references, pin.sha256),
-        lambda: make_vgg_features(recipe, references, network, advance),
-    )
-    return VggReferences(recipe, read)
-
-
 def _frechet(features: list[Tensor], reals: FeatureStatistics, seed: int) -> Estimate:
     outputs = FeatureStatistics(kept_rows=max(KEPT_ROWS, len(features)))
     outputs.update(torch.cat(features).numpy())
     if (reals.count or KEPT_ROWS + 1) > KEPT_ROWS:
         return Estimate(frechet_distance(outputs, reals))
     return Estimate(*bootstrap_frechet(outputs, reals, seed=seed))
-
-
-def _count_up(of: int, on_progress: Progress | None) -> Callable[[], None]:
-    done = 0
-
-    def advance() -> None:
-        nonlocal done
-        done += 1
-        if on_progress is not None:
-            on_progress(done, of)
-
-    return advance
 
 
 def _require_finite(scores: dict[str, Estimate]) -> None:
