@@ -5,6 +5,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Case, Count, Max, Min, Q, When
 from django.urls import reverse
+from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from competitions.people import Viewer
@@ -15,7 +16,7 @@ class CompetitionQuerySet(models.QuerySet["Competition"]):
         """Keep what ``user`` may know of: published competitions and their own."""
         if user.is_superuser:
             return self
-        published = Q(published_at__isnull=False)
+        published = Q(published_at__lte=now())
         if not user.is_authenticated:
             return self.filter(published)
         organized = Competition.objects.filter(organizers=user).values("pk")

@@ -1,11 +1,36 @@
 """Fixed images that a phase scores against. Once frozen they never change."""
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, TypeVar
 
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
+
+Part = TypeVar("Part", bound="ReferenceImage | Pair")
+
+
+class PartQuerySet(models.QuerySet[Part]):
+    """Rows of reference sets; what acts on many at once spares frozen sets as ``save`` does."""
+
+    def update(self, **changes: Any) -> int:
+        self._require_thawed()
+        return super().update(**changes)
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        self._require_thawed()
+        return super().delete()
+
+    def bulk_create(self, objs: Iterable[Part], *args: Any, **kwargs: Any) -> list[Part]:
+        parts = list(objs)
+        for part in parts:
+            part.reference_set.require_thawed()
+        return super().bulk_create(parts, *args, **kwargs)
+
+    def _require_thawed(self) -> None:
+        for row in self.filter(reference_set__frozen_at__isnull=False)[:1]:
+            row.reference_set.require_thawed()
 
 
 class ReferenceSet(models.Model):
@@ -33,6 +58,16 @@ class ReferenceSet(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        frozen = ReferenceSet.objects.filter(pk=self.pk, frozen_at__isnull=False).first()
+        if frozen is not None and (frozen.sha256, frozen.image_size, frozen.frozen_at) != (
+            self.sha256,
+            self.image_size,
+            self.frozen_at,
+        ):
+            frozen.require_thawed()
+        super().save(*args, **kwargs)
+
     def require_thawed(self) -> None:
         if self.frozen_at is not None:
             raise ValidationError(_("This reference set is in use: make a new one instead."))
@@ -56,6 +91,8 @@ class ReferenceImage(models.Model):
     credit = models.CharField(max_length=200, blank=True)
     licence = models.CharField(max_length=100, blank=True)
     source = models.CharField(max_length=300, blank=True)
+
+    objects = PartQuerySet["ReferenceImage"].as_manager()
 
     class Meta:
         ordering = ["reference_set", "role", "position"]
@@ -90,6 +127,8 @@ class Pair(models.Model):
     position = models.PositiveIntegerField()
     content = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
     style = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
+
+    objects = PartQuerySet["Pair"].as_manager()
 
     class Meta:
         ordering = ["reference_set", "position"]
