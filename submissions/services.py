@@ -4,7 +4,6 @@ import hashlib
 import json
 import logging
 import unicodedata
-from functools import partial
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -72,8 +71,10 @@ def _enter(submission: Submission, checkpoint: Upload) -> Submission:
             submission.checkpoint.save(name, checkpoint, save=False)
             submission.save(force_insert=True)
             # Robust: once the row is there, no trouble with the message may undo the upload.
-            send = partial(dispatch.send, submission.pk, Status.CHECKING)
-            transaction.on_commit(send, robust=True)
+            # No partial: Django asks a robust callback that failed for its name.
+            transaction.on_commit(
+                lambda: dispatch.send(submission.pk, Status.CHECKING), robust=True
+            )
     except OSError as error:
         _discard(submission, stored)
         raise Unavailable(
