@@ -106,7 +106,8 @@ def worker(queue: str) -> Program:
     quiet = ["--without-gossip", "--without-mingle"]
     # Celery warns root of pickled messages; ours are JSON, and sandboxes leave root by themselves.
     python = [sys.executable, "-W", "ignore:You're running the worker with superuser privileges"]
-    return Program(queue, [*python, "-m", "celery", "-A", "arena", "worker", *options, *quiet])
+    command = [*python, "-m", "celery", "--quiet", "-A", "arena", "worker", *options, *quiet]
+    return Program(queue, command)
 
 
 def web(port: int) -> Program:
