@@ -1,0 +1,88 @@
+"""A lease keeps a submission while its worker lives, and lets go of it when it hangs."""
+
+import subprocess
+import sys
+import time
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from django.utils.timezone import now
+from pytest_django import Settings
+
+from evaluation import services
+from evaluation.lease import HUNG_EXIT_CODE, Lease
+from evaluation.models import Stage
+from submissions.models import Submission
+from submissions.states import Status
+from tests.factories import make_submission
+
+ROOT = Path(__file__).resolve().parents[2]
+LONG = timedelta(minutes=1)
+
+
+@pytest.fixture(autouse=True)
+def _beat_fast(settings: Settings) -> None:
+    settings.EVALUATION_HEARTBEAT = timedelta(seconds=0.05)
+
+
+def claim() -> Submission:
+    submission = make_submission(status=Status.QUEUED)
+    assert services.begin(submission, Stage.SCORE, worker="test")
+    return submission
+
+
+def wait_for(what: str, submission: Submission, value: object) -> None:
+    end = time.monotonic() + 10
+    while getattr(Submission.objects.get(pk=submission.pk), what) != value:
+        assert time.monotonic() < end, what
+        time.sleep(0.02)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_renewed_and_shows_progress() -> None:
+    submission = claim()
+    past = now() - timedelta(seconds=1)
+    Submission.objects.update(lease_expires_at=past)
+    with Lease(submission, deadline=LONG) as lease:
+        lease.report("generating", 3, 8)
+        wait_for("progress_done", submission, 3)
+    row = Submission.objects.get()
+    assert (row.step, row.progress_of) == ("generating", 8)
+    assert row.lease_expires_at is not None
+    assert row.lease_expires_at > now()
+    assert not lease.is_lost
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_is_lost_when_the_submission_is_cancelled() -> None:
+    submission = claim()
+    with Lease(submission, deadline=LONG) as lease:
+        assert Submission.objects.get().move(Status.CANCELLED, finished_at=now())
+        end = time.monotonic() + 10
+        while not lease.is_lost:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+    assert Submission.objects.get().lease_expires_at is None
+
+
+def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
+    code = """
+import time
+from datetime import timedelta
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from evaluation.lease import Lease
+from tests.evaluation.test_lease import claim
+with Lease(claim(), deadline=timedelta(seconds=0)):
+    time.sleep(60)
+"""
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "manage.py"), "shell", "-v", "0", "-c", code],
+        env={"ARENA_VAR": str(tmp_path / "var"), "ARENA_HEARTBEAT_SECONDS": "1"},
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=50,
+    )
+    assert done.returncode == HUNG_EXIT_CODE, done.stderr
