@@ -3,11 +3,8 @@
 Everything is made once: a second call finds it and changes nothing.
 """
 
-import hashlib
-import json
 import secrets
 from datetime import timedelta
-from importlib.resources import files
 from pathlib import Path
 
 from django.contrib.auth import get_user_model
@@ -30,26 +27,23 @@ from competitions.models import (
 )
 from competitions.services import freeze_reference_set, join
 from evaluation.demo.baselines import (
-    ONE_STYLE,
     Baseline,
     discriminator_bytes,
     identity_baseline,
     style_paste_baseline,
     trained_baseline,
 )
+from evaluation.demo.calibration import shipped_recipe
 from evaluation.demo.image import SIDE, DemoImage
-from evaluation.demo.painter import reference_paintings, style_images
-from evaluation.demo.photos import content_images
+from evaluation.demo.phases import INCEPTION, VGG, DemoPhase, demo_phases
 from styletransfer.images import encode_png, pixels_sha256
 from styletransfer.pretrained import extractor_pin
-from styletransfer.values import Recipe
 from submissions.models import Submission
 from submissions.services import submit
 
 User = get_user_model()
 
 SLUG = "photo-to-painting"
-VGG, INCEPTION = "vgg19-surrogate-1", "inception-surrogate-1"
 OPEN_FOR = timedelta(days=365)
 
 DESCRIPTION = """\
@@ -81,7 +75,6 @@ def _baselines(phase_name: str) -> list[Baseline]:
 
 @transaction.atomic
 def _make_competition() -> Competition:
-    contents, styles, reals = content_images(), style_images(), reference_paintings()
     competition = Competition.objects.create(
         slug=SLUG,
         title="Photo to painting",
@@ -89,41 +82,35 @@ def _make_competition() -> Competition:
         description=DESCRIPTION,
         published_at=now(),
     )
-    one = [style for style in styles if style.name == ONE_STYLE]
-    for position, (name, description, some) in enumerate(
-        (
-            ("One style", "24 photographs, all in the manner of one painting.", one),
-            ("Any style", "24 photographs, each with a painting of its own.", styles),
-        ),
-        start=1,
-    ):
-        references = _make_references(f"{SLUG}: {name}", contents, some, reals)
+    for position, phase in enumerate(demo_phases(), start=1):
         _make_phase(
             competition,
-            name=name,
+            name=phase.name,
             position=position,
-            description=description,
-            reference_set=references,
-            recipe=_make_recipe(name),
+            description=phase.description,
+            reference_set=_make_references(phase),
+            recipe=_make_recipe(phase.name),
         )
     return competition
 
 
-def _make_references(
-    name: str, contents: list[DemoImage], styles: list[DemoImage], reals: list[DemoImage]
-) -> ReferenceSet:
-    made = ReferenceSet.objects.create(name=name, image_size=SIDE)
+def _make_references(phase: DemoPhase) -> ReferenceSet:
+    made = ReferenceSet.objects.create(name=f"{SLUG}: {phase.name}", image_size=SIDE)
     rows = {
-        role: [_make_image(made, role, position, image) for position, image in enumerate(some)]
-        for role, some in (
-            (ImageRole.CONTENT, contents),
-            (ImageRole.STYLE, styles),
-            (ImageRole.REAL, reals),
+        role: [_make_image(made, role, position, image) for position, image in enumerate(images)]
+        for role, images in (
+            (ImageRole.CONTENT, phase.contents),
+            (ImageRole.STYLE, phase.styles),
+            (ImageRole.REAL, phase.reals),
         )
     }
-    for position, content in enumerate(rows[ImageRole.CONTENT]):
-        style = rows[ImageRole.STYLE][position % len(styles)]
-        Pair.objects.create(reference_set=made, position=position, content=content, style=style)
+    for position, (content, style) in enumerate(phase.pairs):
+        Pair.objects.create(
+            reference_set=made,
+            position=position,
+            content=rows[ImageRole.CONTENT][content],
+            style=rows[ImageRole.STYLE][style],
+        )
     freeze_reference_set(made)
     return made
 
@@ -145,17 +132,7 @@ def _make_image(
 
 
 def _make_recipe(phase_name: str) -> ScoringRecipe:
-    """Make the phase's recipe with calibrated weights.
-
-    They were computed by ``train_baseline`` from the very pictures that are seeded here: doing it
-    again would cost a newcomer a minute before the first score. A test compares.
-    """
-    discriminator = discriminator_bytes()
-    weights = json.loads((files("evaluation.demo") / "assets" / "calibration.json").read_text())
-    value = Recipe(
-        **weights[phase_name],
-        discriminator_sha256=hashlib.sha256(discriminator).hexdigest(),
-    )
+    value = shipped_recipe(phase_name)
     return ScoringRecipe.objects.create(
         name=f"{SLUG}: {phase_name}",
         content_layer=value.content_layer,
@@ -166,7 +143,7 @@ def _make_recipe(phase_name: str) -> ScoringRecipe:
         beta=value.beta,
         gamma=value.gamma,
         metrics=list(value.metrics),
-        discriminator=ContentFile(discriminator, name="discriminator.safetensors"),
+        discriminator=ContentFile(discriminator_bytes(), name="discriminator.safetensors"),
         discriminator_sha256=value.discriminator_sha256 or "",
         sha256=value.sha256(),
     )
