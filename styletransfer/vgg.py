@@ -22,7 +22,8 @@ def to_batch(images: Sequence[Image]) -> Tensor:
         raise ShapeMismatch("expected at least one image, all of one size")
     if any(image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 for image in images):
         raise ShapeMismatch("expected 8-bit RGB images of shape (H, W, 3)")
-    pixels = torch.from_numpy(np.stack(images))
+    # Stacking keeps the arrays' own layout, which must not decide about the last bits of a score.
+    pixels = torch.from_numpy(np.ascontiguousarray(np.stack(images)))
     # The permuted view is channels_last already: no copy is made here or later.
     return pixels.permute(0, 3, 1, 2).float().div_(255)
 
