@@ -5,7 +5,8 @@ same files, five of which (`photos.HELD_OUT`) are kept out altogether; the discr
 have other seeds than the references. Both are judged on what was kept out.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,13 +23,15 @@ from evaluation.demo.subjects import SUBJECTS
 from styletransfer.discriminator import PatchGan, save_discriminator
 from styletransfer.generators.transformer_net import TransformerNet
 from styletransfer.metrics.adversarial import generator_loss
+from styletransfer.metrics.content import content_loss
 from styletransfer.surrogates import VGG
-from styletransfer.training.loop import Plan, Step, StyleTarget, train
+from styletransfer.training.loop import Plan, Step, train
+from styletransfer.training.target import StyleTarget
 from styletransfer.values import Recipe
-from styletransfer.vgg import Vgg19, to_batch
+from styletransfer.vgg import to_batch
 from styletransfer.weights import load_vgg
 
-WINDOW = 112  # pixels of a training window: Gram matrices are means, so they carry over to 256
+WINDOW = 96  # pixels of a training window: Gram matrices are means, so they carry over to 256
 PHOTOS = 240
 PAINTING_SEED = 20_000  # the first training painting's; far from those of the references
 NDF = 16
@@ -54,11 +57,19 @@ class Report:
 
 @dataclass(frozen=True)
 class Trained:
-    """Two safetensors files and what they are worth."""
+    """A generator with the discriminator it was trained against."""
 
-    generator: bytes
-    discriminator: bytes
-    report: Report
+    generator: TransformerNet
+    discriminator: PatchGan
+
+    def generator_bytes(self) -> bytes:
+        """Return the generator as safetensors; equal weights give equal bytes."""
+        weights = self.generator.state_dict()
+        return save({key: value.detach().contiguous() for key, value in weights.items()})
+
+    def discriminator_bytes(self) -> bytes:
+        """Return the discriminator as safetensors."""
+        return save_discriminator(self.discriminator)
 
 
 def default_plan(alpha: float, beta: float) -> Plan:
@@ -67,57 +78,57 @@ def default_plan(alpha: float, beta: float) -> Plan:
         Recipe(),
         alpha=alpha,
         beta=beta,
-        gamma=0.2,
-        steps=1200,
-        copying_steps=300,
-        photo_share=0.5,
+        gamma=0.5,
+        steps=800,
+        copying_steps=200,
+        photo_share=0.8,
         scale=SCALE,
     )
 
 
-def train_baseline(
-    on_step: Callable[[Step], None] | None = None,
-    make_plan: Callable[[float, float], Plan] = default_plan,
-) -> Trained:
-    """Train both networks from fixed seeds on one thread, which makes the bytes reproducible."""
+@contextmanager
+def reproducible() -> Iterator[None]:
+    """Keep torch to one thread and deterministic algorithms, and put both back."""
     threads = torch.get_num_threads()
     deterministic = torch.are_deterministic_algorithms_enabled()
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
     try:
-        return _train(on_step, make_plan)
+        yield
     finally:
         torch.set_num_threads(threads)
         torch.use_deterministic_algorithms(deterministic)
 
 
-def _train(
-    on_step: Callable[[Step], None] | None, make_plan: Callable[[float, float], Plan]
+@reproducible()
+def train_baseline(
+    on_step: Callable[[Step], None] | None = None,
+    make_plan: Callable[[float, float], Plan] = default_plan,
 ) -> Trained:
+    """Train both networks from fixed seeds."""
     vgg, _ = load_vgg(VGG)
-    style = next(image.pixels for image in style_images() if image.name == ONE_STYLE)
+    style = to_batch(_tile(style_image()))
     contents = to_batch(training_photos(PHOTOS, WINDOW))
+    alpha, beta = _weigh(StyleTarget(vgg, Recipe(), style), contents[:24], style)
     rng = np.random.Generator(np.random.PCG64(9))
-    windows = to_batch([cut_window(style, WINDOW, rng) for _ in range(8)])
-    target = StyleTarget(vgg, Recipe(), to_batch([style]))
-    alpha, beta = _weigh(target, contents[:: PHOTOS // 8], windows)
+    reals = to_batch([cut_window(painting, WINDOW, rng) for painting in _training_paintings()])
     generator, discriminator = TransformerNet(GENERATOR_WIDTH), PatchGan(NDF)
     initialise(generator, seed=1)
     initialise(discriminator, seed=2)
-    reals = to_batch([cut_window(painting, WINDOW, rng) for painting in _training_paintings()])
-    train(
-        generator,
-        discriminator,
-        vgg,
-        contents=contents,
-        style=to_batch([style]),
-        reals=reals,
-        plan=make_plan(alpha, beta),
-        on_step=on_step,
-    )
-    weights = {key: value.detach().contiguous() for key, value in generator.state_dict().items()}
-    report = judge(generator, discriminator, vgg, style)
-    return Trained(save(weights), save_discriminator(discriminator), report)
+    plan = make_plan(alpha, beta)
+    networks = generator, discriminator, vgg
+    train(*networks, contents=contents, style=style, reals=reals, plan=plan, on_step=on_step)
+    return Trained(generator.eval(), discriminator.eval())
+
+
+def style_image() -> Pixels:
+    """Return the painting that the generator learns from."""
+    return next(image.pixels for image in style_images() if image.name == ONE_STYLE)
+
+
+def _tile(picture: Pixels) -> list[Pixels]:
+    starts = np.linspace(0, len(picture) - WINDOW, 3).astype(int).tolist()
+    return [picture[y : y + WINDOW, x : x + WINDOW] for y in starts for x in starts]
 
 
 def initialise(network: nn.Module, seed: int) -> None:
@@ -132,13 +143,15 @@ def initialise(network: nn.Module, seed: int) -> None:
                 parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
 
-def _weigh(target: StyleTarget, photos: Tensor, style_windows: Tensor) -> tuple[float, float]:
+def _weigh(target: StyleTarget, photos: Tensor, style: Tensor) -> tuple[float, float]:
     """Scale the terms as a calibrated recipe does: pasting and copying cost 1 each."""
     pasted, copied = [], []
-    with torch.no_grad():
-        for photo, window in zip(_singles(photos), _singles(style_windows), strict=False):
-            pasted.append(float(target.measure(window, photo)[0]))
-            copied.append(float(target.measure(photo, photo)[1]))
+    maps = target.content_maps(style)
+    for index, photo in enumerate(_singles(photos)):
+        kept = target.content_maps(photo)
+        pasted.append(float(content_loss(maps[index % len(maps)][None], kept)))
+        with torch.no_grad():
+            copied.append(float(target.measure(photo, kept)[1]))
     return 1 / float(np.mean(pasted)), 1 / float(np.mean(copied))
 
 
@@ -148,37 +161,48 @@ def _training_paintings() -> list[Pixels]:
     return [painting for painting in paintings for _ in range(4)]
 
 
+@reproducible()
 @torch.no_grad()
-def judge(generator: nn.Module, discriminator: PatchGan, vgg: Vgg19, style: Pixels) -> Report:
+def judge(trained: Trained) -> Report:
     """Measure both networks on the phase's contents, references and held-out photographs."""
-    contents = _singles(to_batch([content.pixels for content in content_images()]))
-    pasted = to_batch([style])
-    target = StyleTarget(vgg, Recipe(), pasted)
-    outputs = [_round(generator(content * SCALE) / SCALE) for content in contents]
-    measured = {"identity": contents, "style paste": [pasted] * len(contents), "trained": outputs}
-    losses = {
-        name: np.array(
-            [
-                [
-                    float(term)
-                    for term in (*target.measure(image, content), _judge(discriminator, image))
-                ]
-                for image, content in zip(images, contents, strict=True)
-            ]
-        )
-        for name, images in measured.items()
-    }
-    copied, paste, trained = losses["identity"], losses["style paste"], losses["trained"]
-    adversarial = (copied[:, 2].mean() + paste[:, 2].mean()) / 2
-    weights = 1 / np.array([paste[:, 0].mean(), copied[:, 1].mean(), adversarial])
+    vgg, _ = load_vgg(VGG)
+    pasted = to_batch([style_image()])
+    recipe = Recipe()
+    target = StyleTarget(vgg, recipe, pasted)
+    style_maps = target.content_maps(pasted)
+    rows = []
+    for content in _singles(to_batch([content.pixels for content in content_images()])):
+        maps = target.walk(content)
+        kept = maps[recipe.content_layer]
+        output = ((trained.generator(content * SCALE)).clamp(0, 255).round()) / SCALE
+        anchors = content_loss(style_maps, kept), target.compare(maps)
+        judged = [adversarial(trained.discriminator, image) for image in (content, pasted, output)]
+        terms = (*anchors, *target.measure(output, kept), *judged)
+        rows.append([float(term) for term in terms])
+    return _report(np.array(rows), discriminate(trained.discriminator))
+
+
+def _report(rows: NDArray[np.float64], auc: float) -> Report:
+    relative = rows[:, 2:4] / rows[:, :2]
+    paste_content, copy_style, content, style, *judged = rows.mean(axis=0)
+    gamma = 2 / (judged[0] + judged[1])
     return Report(
-        content_relative=float((trained[:, 0] / paste[:, 0]).mean()),
-        style_relative=float((trained[:, 1] / copied[:, 1]).mean()),
-        total={name: float(values.mean(axis=0) @ weights) for name, values in losses.items()},
-        auc=area_under_curve(
-            scores(discriminator, [painting.pixels for painting in reference_paintings()]),
-            scores(discriminator, held_out_photos()),
-        ),
+        content_relative=float(relative[:, 0].mean()),
+        style_relative=float(relative[:, 1].mean()),
+        total={
+            "identity": float(1 + gamma * judged[0]),
+            "style paste": float(1 + gamma * judged[1]),
+            "trained": float(content / paste_content + style / copy_style + gamma * judged[2]),
+        },
+        auc=auc,
+    )
+
+
+def discriminate(discriminator: PatchGan) -> float:
+    """Return the AUC of the reference paintings against the held-out photographs."""
+    paintings = [painting.pixels for painting in reference_paintings()]
+    return area_under_curve(
+        scores(discriminator, paintings), scores(discriminator, held_out_photos())
     )
 
 
@@ -199,9 +223,6 @@ def _singles(images: Tensor) -> list[Tensor]:
     return [images[index : index + 1] for index in range(len(images))]
 
 
-def _judge(discriminator: PatchGan, image: Tensor) -> Tensor:
+def adversarial(discriminator: PatchGan, image: Tensor) -> Tensor:
+    """Return the generator's adversarial loss for one image."""
     return generator_loss(discriminator(image)).mean()
-
-
-def _round(image: Tensor) -> Tensor:
-    return (image.clamp(0, 1) * 255).round() / 255

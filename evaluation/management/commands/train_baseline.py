@@ -22,7 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Torch stays out of every other command.
-        from evaluation.demo.train import train_baseline
+        from evaluation.demo.train import judge, train_baseline
         from styletransfer.training.loop import Step
 
         def tell(step: Step) -> None:
@@ -35,9 +35,9 @@ class Command(BaseCommand):
         trained = train_baseline(tell)
         folder: Path = options["out"]
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / "one_style.safetensors").write_bytes(trained.generator)
-        (folder / "discriminator.safetensors").write_bytes(trained.discriminator)
-        report = trained.report
+        (folder / "one_style.safetensors").write_bytes(trained.generator_bytes())
+        (folder / "discriminator.safetensors").write_bytes(trained.discriminator_bytes())
+        report = judge(trained)
         self.stdout.write(
             f"content_relative {report.content_relative:.4f}"
             f" style_relative {report.style_relative:.4f} AUC {report.auc:.4f}"
