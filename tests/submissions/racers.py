@@ -1,0 +1,203 @@
+"""Several processes that do the same thing at the same moment, on the database of the environment.
+
+Run as ``python -m tests.submissions.racers``; prints what became of each race as JSON.
+"""
+
+import json
+import multiprocessing
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+RACERS = 4
+
+
+def main() -> None:
+    set_up_django()
+    context = multiprocessing.get_context("spawn")
+    barrier, results = context.Barrier(RACERS), context.Queue()
+    starts = [context.Queue() for _ in range(RACERS)]
+    racers = [
+        context.Process(target=wait_and_race, args=(number, start, barrier, results))
+        for number, start in enumerate(starts)
+    ]
+    for racer in racers:
+        racer.start()
+    found = {}
+    for name, (prepare, _run, look) in RACES.items():
+        task = prepare()
+        for start in starts:
+            start.put((name, task))
+        outcomes = sorted(results.get(timeout=60) for _ in racers)
+        found[name] = {"outcomes": outcomes, **look(task)}
+    for start, racer in zip(starts, racers, strict=True):
+        start.put(None)
+        racer.join()
+    print(json.dumps(found))
+
+
+def set_up_django() -> None:
+    import django
+
+    django.setup()
+
+
+def wait_and_race(number: int, start: Any, barrier: Any, results: Any) -> None:
+    set_up_django()
+    while (given := start.get(timeout=120)) is not None:
+        name, task = given
+        barrier.wait(timeout=60)
+        try:
+            results.put(RACES[name][1](number, task))
+        except Exception as error:  # noqa: BLE001 - whatever it is, the test sees it
+            results.put(getattr(error, "code", None) or repr(error))
+
+
+# --- Submitting ---------------------------------------------------------------------------------
+def one_slot() -> dict[str, Any]:
+    return enter_phase(quota_per_day=2, quota_concurrent=9, taken=1)
+
+
+def one_slot_at_once() -> dict[str, Any]:
+    return enter_phase(quota_per_day=9, quota_concurrent=1)
+
+
+def many_slots() -> dict[str, Any]:
+    return enter_phase(quota_per_day=9, quota_concurrent=9)
+
+
+def enter_phase(*, taken: int = 0, **quotas: int) -> dict[str, Any]:
+    from submissions.states import Status
+    from tests.factories import make_phase, make_submission, make_team, make_user
+
+    phase, user = make_phase(**quotas), make_user()
+    team = make_team(user, phase=phase)
+    for _ in range(taken):
+        make_submission(phase=phase, team=team, status=Status.SCORED)
+    return {"user": user.pk, "phase": phase.pk, "taken": taken, "files": len(stored_files())}
+
+
+def submit_another(number: int, task: Any) -> str:
+    return submit(b"\x08\x08\x3a\x05graph" + bytes([0x40, number]), task)
+
+
+def submit_the_same(number: int, task: Any) -> str:
+    return submit(b"\x08\x08\x3a\x05graph", task)
+
+
+def submit(content: bytes, task: Any) -> str:
+    from arena.accounts.models import User
+    from competitions.models import Phase
+    from submissions import services
+    from tests.uploads import MANIFEST_JSON, make_upload
+
+    services.submit(
+        by=User.objects.get(pk=task["user"]),
+        phase=Phase.objects.get(pk=task["phase"]),
+        checkpoint=make_upload(content),
+        manifest=MANIFEST_JSON,
+    )
+    return "entered"
+
+
+def count_submissions(task: Any) -> dict[str, Any]:
+    from submissions.models import Submission
+
+    rows = Submission.objects.filter(phase=task["phase"]).count()
+    return {"rows": rows - task["taken"], "files": len(stored_files()) - task["files"]}
+
+
+def stored_files() -> list[Path]:
+    from django.conf import settings
+
+    return list(Path(settings.MEDIA_ROOT).glob("checkpoints/**/*.bin"))
+
+
+# --- Publishing ---------------------------------------------------------------------------------
+def a_team() -> dict[str, Any]:
+    from tests.factories import make_phase, make_team
+
+    phase = make_phase()
+    return {"phase": phase.pk, "team": make_team(phase=phase).pk}
+
+
+def publish(number: int, task: Any) -> str:
+    from uuid import uuid4
+
+    from django.utils.timezone import now
+
+    from competitions.models import Phase, Team
+    from competitions.services import publish_entry
+
+    for value in range(10 * (RACERS - number), 10 * (RACERS - number) - 10, -1):
+        publish_entry(
+            phase=Phase.objects.get(pk=task["phase"]),
+            team=Team.objects.get(pk=task["team"]),
+            submission_id=uuid4(),
+            scores={"total": {"value": value}},
+            submitted_at=now(),
+        )
+    return "published"
+
+
+def look_at_board(task: Any) -> dict[str, Any]:
+    from competitions.models import LeaderboardEntry
+
+    return {"board": list(LeaderboardEntry.objects.values_list("ranking_value", flat=True))}
+
+
+# --- Claiming and cancelling --------------------------------------------------------------------
+def a_queued_row() -> dict[str, Any]:
+    from submissions.states import Status
+    from tests.factories import make_submission
+
+    row = make_submission(status=Status.QUEUED)
+    participant = row.team.participants.get()
+    return {"row": str(row.pk), "user": participant.user_id}
+
+
+def claim(number: int, task: Any) -> str:
+    from django.utils.timezone import now
+
+    from submissions.models import Submission
+    from submissions.states import Status
+
+    row = Submission.objects.get(pk=task["row"])
+    got_it = row.claim(Status.RUNNING, lease_expires_at=now() + timedelta(minutes=1))
+    return "claimed" if got_it else "too late"
+
+
+def claim_or_cancel(number: int, task: Any) -> str:
+    from arena.accounts.models import User
+    from submissions import services
+    from submissions.models import Submission
+
+    if number % 2:
+        return claim(number, task)
+    row = Submission.objects.get(pk=task["row"])
+    services.cancel(row, by=User.objects.get(pk=task["user"]))
+    return "cancelled"
+
+
+def look_at_row(task: Any) -> dict[str, Any]:
+    from submissions.models import Submission
+
+    row = Submission.objects.get(pk=task["row"])
+    return {"status": row.status, "attempt": row.attempt}
+
+
+Prepare: TypeAlias = Callable[[], Any]
+Run: TypeAlias = Callable[[int, Any], str]
+Look: TypeAlias = Callable[[Any], dict[str, Any]]
+RACES: dict[str, tuple[Prepare, Run, Look]] = {
+    "last_slot": (one_slot, submit_another, count_submissions),
+    "last_place_at_once": (one_slot_at_once, submit_another, count_submissions),
+    "same_file": (many_slots, submit_the_same, count_submissions),
+    "board": (a_team, publish, look_at_board),
+    "claim": (a_queued_row, claim, look_at_row),
+    "claim_or_cancel": (a_queued_row, claim_or_cancel, look_at_row),
+}
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,71 @@
+"""Processes at the same moment, on both databases: what must happen once happens once."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+
+from tests.services import fresh_database
+
+ROOT = Path(__file__).resolve().parents[2]
+Races: TypeAlias = dict[str, dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def races(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Races:
+    """Run all races on an empty database of either kind; return what became of each."""
+    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    env |= {
+        "ARENA_VAR": str(tmp_path_factory.mktemp("var")),
+        "DJANGO_SETTINGS_MODULE": "arena.settings",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+    }
+    if request.param == "postgresql":
+        env["DATABASE_URL"] = fresh_database(request.getfixturevalue("postgres_url"))
+    run(env, "django", "migrate", "-v0")
+    found: Races = json.loads(run(env, "tests.submissions.racers"))
+    return found
+
+
+def run(env: dict[str, str], module: str, *arguments: str) -> str:
+    command = [sys.executable, "-m", module, *arguments]
+    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+@pytest.mark.parametrize("name", ["last_slot", "last_place_at_once"])
+def test_of_several_uploads_at_once_one_gets_the_last_slot(races: Races, name: str) -> None:
+    found = races[name]
+    assert found["outcomes"] == ["entered", "quota_spent", "quota_spent", "quota_spent"]
+    assert (found["rows"], found["files"]) == (1, 1)
+
+
+def test_of_several_equal_uploads_at_once_one_gets_in(races: Races) -> None:
+    found = races["same_file"]
+    assert found["outcomes"] == ["duplicate", "duplicate", "duplicate", "entered"]
+    assert (found["rows"], found["files"]) == (1, 1)
+
+
+def test_of_several_results_at_once_the_best_stays_on_the_board(races: Races) -> None:
+    found = races["board"]
+    assert found["outcomes"] == ["published"] * 4
+    assert found["board"] == [1.0]
+
+
+def test_of_several_workers_at_once_one_gets_the_row(races: Races) -> None:
+    found = races["claim"]
+    assert found["outcomes"] == ["claimed", "too late", "too late", "too late"]
+    assert (found["status"], found["attempt"]) == ("running", 1)
+
+
+def test_a_cancelled_row_stays_cancelled_whoever_claims_it(races: Races) -> None:
+    found = races["claim_or_cancel"]
+    assert found["outcomes"].count("cancelled") == 1
+    assert found["outcomes"].count("already_ended") == 1
+    assert found["outcomes"].count("claimed") <= 1
+    assert found["status"] == "cancelled"
