@@ -12,11 +12,11 @@ register = template.Library()
 @register.simple_tag
 def offered_languages() -> Sequence[tuple[str, str]]:
     """Return (code, name) of each language whose translation is compiled; one is no choice."""
-    return _offered()
+    return find_languages()
 
 
 @cache
-def _offered() -> Sequence[tuple[str, str]]:
+def find_languages() -> Sequence[tuple[str, str]]:
     offered = [
         (code, str(name))
         for code, name in settings.LANGUAGES
