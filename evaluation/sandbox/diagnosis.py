@@ -25,6 +25,8 @@ def explain(stderr: str, otherwise: str) -> str:
     said = " ".join(stderr.split())[-600:]
     if "bwrap:" in stderr and any(sign in stderr for sign in _NAMESPACE_SIGNS):
         return f"{_forbidden()} (bubblewrap said: {said})"
+    if "can't give up root's rights" in stderr:
+        return f"Root has only one user id here. Run the workers under an ordinary one. ({said})"
     if not said:
         return otherwise
     return f"{otherwise} It said: {said}"

@@ -19,6 +19,7 @@ import os
 import resource
 import select
 import signal
+import stat
 import sys
 
 _CLONE_NEWNS = 0x00020000
@@ -37,9 +38,7 @@ def main() -> int:
     if plan["stage"]:
         _stage(plan["stage"])
     if plan["uid"] is not None:
-        os.setgroups([])
-        os.setresgid(plan["uid"], plan["uid"], plan["uid"])
-        os.setresuid(plan["uid"], plan["uid"], plan["uid"])
+        _become(plan["uid"])
     for name, value in plan["limits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     child = os.posix_spawn(
@@ -51,6 +50,15 @@ def main() -> int:
     return _watch(child)
 
 
+def _become(uid: int) -> None:
+    try:
+        os.setgroups([])
+        os.setresgid(uid, uid, uid)
+        os.setresuid(uid, uid, uid)
+    except OSError as error:
+        raise OSError(error.errno, f"can't give up root's rights: {error.strerror}") from error
+
+
 def _stage(paths: list[list[str]]) -> None:
     """Bind every source to a place that any user may enter, in a mount namespace of our own."""
     _check(libc.unshare(_CLONE_NEWNS), "make a mount namespace")
@@ -58,8 +66,8 @@ def _stage(paths: list[list[str]]) -> None:
     # Opened first: the stage may cover the very folder that a source lies in.
     sources = [os.open(source, os.O_PATH | os.O_CLOEXEC) for source, _ in paths]
     _mount(b"tmpfs", _STAGE, _MS_NOSUID | _MS_NODEV, kind=b"tmpfs", options=b"mode=0755")
-    for fd, (source, place) in zip(sources, paths, strict=True):
-        if os.path.isdir(source):  # noqa: PTH112 - pathlib is slow to import
+    for fd, (_, place) in zip(sources, paths, strict=True):
+        if stat.S_ISDIR(os.fstat(fd).st_mode):
             os.mkdir(place, 0o755)  # noqa: PTH102
         else:
             os.close(os.open(place, os.O_CREAT | os.O_WRONLY | os.O_CLOEXEC, 0o644))

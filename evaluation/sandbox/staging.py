@@ -7,6 +7,7 @@ own. Without, or where the files themselves are closed, they are copied once.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import os
 import shutil
@@ -19,6 +20,8 @@ from evaluation.sandbox.values import SandboxUnavailable
 
 COPIES = Path("/var/lib/stylearena-sandbox")
 _CAP_SYS_ADMIN = 21
+# Inside a standard library; folders of packages that are needed have a bind of their own.
+_NOT_NEEDED = shutil.ignore_patterns("site-packages", "dist-packages", "test", "idlelib")
 
 
 def may_mount() -> bool:
@@ -29,8 +32,11 @@ def may_mount() -> bool:
     return False
 
 
+@functools.cache
 def readable(binds: tuple[Bind, ...], *, by_mounting: bool) -> tuple[Bind, ...]:
     """Return the same binds with copies in the place of sources that other users can't read.
+
+    Slow only the first time in a process.
 
     Raises:
         SandboxUnavailable: the copy can't be written.
@@ -76,25 +82,31 @@ def _copy_once(binds: list[Bind]) -> Path:
 
 def _copy(source: Path, target: Path) -> None:
     if source.is_dir():
-        shutil.copytree(source, target, symlinks=True)
+        shutil.copytree(source, target, symlinks=True, ignore=_NOT_NEEDED)
     else:
         shutil.copy2(source, target)
-    for path in (target, *_inside(target)):
-        if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
+    for folder, _, files in os.walk(target):
+        Path(folder).chmod(0o755)
+        for path in (Path(folder, name) for name in files):
+            if not path.is_symlink():
+                path.chmod(0o755 if path.stat().st_mode & 0o100 else 0o644)
+    if target.is_file():
+        target.chmod(0o755)
 
 
 def _fingerprint(binds: list[Bind]) -> str:
     """Name a state of the sources: a changed or added file makes another copy."""
     state = hashlib.sha256()
     for bind in binds:
-        for path in (bind.source, *sorted(_inside(bind.source))):
-            if path.suffix != ".pyc" and path.name != "__pycache__":
-                size = 0 if path.is_dir() else path.lstat().st_size
-                modified = 0 if path.is_dir() else path.lstat().st_mtime_ns
-                state.update(f"{path}\0{bind.target}\0{size}\0{modified}\n".encode())
+        for path in sorted(_files(bind.source)):
+            stat = path.lstat()
+            state.update(f"{path}\0{bind.target}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode())
     return state.hexdigest()[:32]
 
 
-def _inside(path: Path) -> Iterator[Path]:
-    return path.rglob("*") if path.is_dir() else iter(())
+def _files(source: Path) -> Iterator[Path]:
+    if not source.is_dir():
+        yield source
+    for folder, folders, files in os.walk(source):
+        folders[:] = set(folders) - _NOT_NEEDED(folder, folders) - {"__pycache__"}
+        yield from (Path(folder, name) for name in files)
