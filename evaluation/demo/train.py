@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors.torch import save
-from torch import Tensor, nn
+from torch import Tensor
 
 from evaluation.demo.baselines import GENERATOR_WIDTH, ONE_STYLE
 from evaluation.demo.image import Pixels
@@ -25,6 +25,7 @@ from styletransfer.generators.transformer_net import TransformerNet
 from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
 from styletransfer.surrogates import VGG
+from styletransfer.training.initial import initialise
 from styletransfer.training.loop import Plan, Step, train
 from styletransfer.training.target import StyleTarget
 from styletransfer.values import Recipe
@@ -129,18 +130,6 @@ def style_image() -> Pixels:
 def _tile(picture: Pixels) -> list[Pixels]:
     starts = np.linspace(0, len(picture) - WINDOW, 3).astype(int).tolist()
     return [picture[y : y + WINDOW, x : x + WINDOW] for y in starts for x in starts]
-
-
-def initialise(network: nn.Module, seed: int) -> None:
-    """Fill a network from NumPy's generator: torch's own differ between CPU capabilities."""
-    rng = np.random.Generator(np.random.PCG64(seed))
-    with torch.no_grad():
-        for name, parameter in network.named_parameters():
-            if parameter.ndim == 4:
-                draws = rng.standard_normal(parameter.shape) / np.sqrt(parameter[0].numel())
-                parameter.copy_(torch.from_numpy(draws.astype(np.float32)))
-            else:
-                parameter.fill_(1.0 if name.endswith("weight") else 0.0)
 
 
 def _weigh(target: StyleTarget, photos: Tensor, style: Tensor) -> tuple[float, float]:
