@@ -10,6 +10,7 @@ from django.core.paginator import Page, Paginator
 from competitions.board import BoardRow, board_rows
 from competitions.metric_texts import MetricText, describe_metric
 from competitions.models import LeaderboardEntry, Phase
+from competitions.templatetags.scores import bound, score
 
 ROWS_PER_PAGE = 50
 
@@ -23,10 +24,11 @@ class Column:
 
 @dataclass(frozen=True)
 class Cell:
-    column: Column
-    value: float | None
-    low: float | None
-    high: float | None
+    """A score as it is written: a template that formats hundreds of numbers takes its time."""
+
+    value: str
+    interval: str
+    is_ranking: bool
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,11 @@ def columns_of(phase: Phase) -> list[Column]:
 
 
 def _cell(column: Column, entry: LeaderboardEntry) -> Cell:
-    score: dict[str, Any] = entry.scores.get(column.metric.key) or {}
-    return Cell(column, score.get("value"), score.get("low"), score.get("high"))
+    key = column.metric.key
+    found: dict[str, Any] = entry.scores.get(key) or {}
+    low, high = found.get("low"), found.get("high")
+    interval = "" if low is None else f"{bound(low, key)} … {bound(high, key)}"
+    return Cell(score(found.get("value"), key), interval, column.is_ranking)
 
 
 def _version(page: Page[BoardRow]) -> str:
