@@ -157,6 +157,7 @@ def _make_phase(competition: Competition, **fields: object) -> Phase:
         closes_at=now() + OPEN_FOR,
         pairs_public=True,
         quota_per_day=20,
+        quota_concurrent=4,
         ranking_metric="total",
         vgg_name=vgg.name,
         vgg_sha256=vgg.sha256,
