@@ -67,8 +67,8 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The ONNX graph can't be accepted: {reason}. Export it again as a plain graph."
     ),
     "wrong_inputs": gettext_lazy(
-        "The generator's image inputs are {found}, the manifest says {expected}. Make the manifest name "
-        "them as the file does; each must be a float32 batch of RGB pictures."
+        "The generator's image inputs are {found}, the manifest says {expected}. Make the "
+        "manifest name them as the file does; each must be a float32 batch of RGB pictures."
     ),
     # What it does
     "wrong_size": gettext_lazy(
