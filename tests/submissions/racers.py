@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 RACERS = 4
+TEAMS = 40
 
 
 def main() -> None:
@@ -68,11 +69,14 @@ def many_slots() -> dict[str, Any]:
 
 
 def enter_phase(*, taken: int = 0, **quotas: int) -> dict[str, Any]:
+    from submissions.models import TeamQuota
     from submissions.states import Status
     from tests.factories import make_phase, make_submission, make_team, make_user
 
     phase, user = make_phase(**quotas), make_user()
     team = make_team(user, phase=phase)
+    # There already: making it would keep the others waiting, whether or not it is locked later.
+    TeamQuota.objects.create(phase=phase, team=team)
     for _ in range(taken):
         make_submission(phase=phase, team=team, status=Status.SCORED)
     return {"user": user.pk, "phase": phase.pk, "taken": taken, "files": len(stored_files())}
@@ -115,11 +119,11 @@ def stored_files() -> list[Path]:
 
 
 # --- Publishing ---------------------------------------------------------------------------------
-def a_team() -> dict[str, Any]:
+def teams() -> dict[str, Any]:
     from tests.factories import make_phase, make_team
 
     phase = make_phase()
-    return {"phase": phase.pk, "team": make_team(phase=phase).pk}
+    return {"phase": phase.pk, "teams": [make_team(phase=phase).pk for _ in range(TEAMS)]}
 
 
 def publish(number: int, task: Any) -> str:
@@ -130,12 +134,12 @@ def publish(number: int, task: Any) -> str:
     from competitions.models import Phase, Team
     from competitions.services import publish_entry
 
-    for value in range(10 * (RACERS - number), 10 * (RACERS - number) - 10, -1):
+    for turn, team in enumerate(task["teams"]):
         publish_entry(
             phase=Phase.objects.get(pk=task["phase"]),
-            team=Team.objects.get(pk=task["team"]),
+            team=Team.objects.get(pk=team),
             submission_id=uuid4(),
-            scores={"total": {"value": value}},
+            scores={"total": {"value": (number + turn) % RACERS}},
             submitted_at=now(),
         )
     return "published"
@@ -194,7 +198,7 @@ RACES: dict[str, tuple[Prepare, Run, Look]] = {
     "last_slot": (one_slot, submit_another, count_submissions),
     "last_place_at_once": (one_slot_at_once, submit_another, count_submissions),
     "same_file": (many_slots, submit_the_same, count_submissions),
-    "board": (a_team, publish, look_at_board),
+    "board": (teams, publish, look_at_board),
     "claim": (a_queued_row, claim, look_at_row),
     "claim_or_cancel": (a_queued_row, claim_or_cancel, look_at_row),
 }
