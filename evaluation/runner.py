@@ -9,8 +9,6 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 from django.conf import settings
-from styletransfer.determinism import arithmetic, make_deterministic, versions
-from styletransfer.scoring import Scorer
 
 from competitions.models import Pair, Phase
 from evaluation import services
@@ -19,7 +17,9 @@ from evaluation.models import EvaluationRun, Stage
 from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, GeneratorResult, Limits, SandboxStopped
 from evaluation.worker import sandboxes
+from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.images import encode_png
+from styletransfer.scoring import Scorer
 from styletransfer.values import ReferenceImages
 from submissions.models import Submission
 

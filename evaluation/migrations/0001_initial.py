@@ -6,93 +6,198 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('competitions', '0001_initial'),
-        ('submissions', '0001_initial'),
+        ("competitions", "0001_initial"),
+        ("submissions", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='EvaluationRun',
+            name="EvaluationRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('attempt', models.PositiveIntegerField()),
-                ('stage', models.CharField(choices=[('check', 'Check'), ('score', 'Evaluation')], max_length=5)),
-                ('outcome', models.CharField(choices=[('running', 'Running'), ('passed', 'Passed'), ('refused', 'Refused'), ('fault', 'Platform fault'), ('stopped', 'Cancelled'), ('lost', 'Worker lost')], default='running', max_length=7)),
-                ('worker', models.CharField(max_length=120)),
-                ('started_at', models.DateTimeField(default=django.utils.timezone.now)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('steps', models.JSONField(default=dict)),
-                ('versions', models.JSONField(default=dict)),
-                ('card', models.JSONField(blank=True, null=True)),
-                ('log', models.TextField(blank=True)),
-                ('submission', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='runs', to='submissions.submission')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("attempt", models.PositiveIntegerField()),
+                (
+                    "stage",
+                    models.CharField(
+                        choices=[("check", "Check"), ("score", "Evaluation")], max_length=5
+                    ),
+                ),
+                (
+                    "outcome",
+                    models.CharField(
+                        choices=[
+                            ("running", "Running"),
+                            ("passed", "Passed"),
+                            ("refused", "Refused"),
+                            ("fault", "Platform fault"),
+                            ("stopped", "Cancelled"),
+                            ("lost", "Worker lost"),
+                        ],
+                        default="running",
+                        max_length=7,
+                    ),
+                ),
+                ("worker", models.CharField(max_length=120)),
+                ("started_at", models.DateTimeField(default=django.utils.timezone.now)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                ("steps", models.JSONField(default=dict)),
+                ("versions", models.JSONField(default=dict)),
+                ("card", models.JSONField(blank=True, null=True)),
+                ("log", models.TextField(blank=True)),
+                (
+                    "submission",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="runs",
+                        to="submissions.submission",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'evaluation run',
-                'verbose_name_plural': 'evaluation runs',
-                'ordering': ['submission', 'attempt'],
+                "verbose_name": "evaluation run",
+                "verbose_name_plural": "evaluation runs",
+                "ordering": ["submission", "attempt"],
             },
         ),
         migrations.CreateModel(
-            name='ImageScore',
+            name="ImageScore",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('metric', models.CharField(max_length=40)),
-                ('value', models.FloatField()),
-                ('pair', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='competitions.pair')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='image_scores', to='evaluation.evaluationrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("metric", models.CharField(max_length=40)),
+                ("value", models.FloatField()),
+                (
+                    "pair",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="competitions.pair",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="image_scores",
+                        to="evaluation.evaluationrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Output',
+            name="Output",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('file', models.FileField(upload_to='outputs/%Y/%m/')),
-                ('pair', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='+', to='competitions.pair')),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='outputs', to='evaluation.evaluationrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("file", models.FileField(upload_to="outputs/%Y/%m/")),
+                (
+                    "pair",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="competitions.pair",
+                    ),
+                ),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="outputs",
+                        to="evaluation.evaluationrun",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Score',
+            name="Score",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('metric', models.CharField(max_length=40)),
-                ('value', models.FloatField()),
-                ('low', models.FloatField(null=True)),
-                ('high', models.FloatField(null=True)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='scores', to='evaluation.evaluationrun')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("metric", models.CharField(max_length=40)),
+                ("value", models.FloatField()),
+                ("low", models.FloatField(null=True)),
+                ("high", models.FloatField(null=True)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="scores",
+                        to="evaluation.evaluationrun",
+                    ),
+                ),
             ],
         ),
         migrations.AddConstraint(
-            model_name='evaluationrun',
-            constraint=models.UniqueConstraint(fields=('submission', 'attempt'), name='run_attempt_unique'),
+            model_name="evaluationrun",
+            constraint=models.UniqueConstraint(
+                fields=("submission", "attempt"), name="run_attempt_unique"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evaluationrun',
-            constraint=models.CheckConstraint(condition=models.Q(('outcome__in', ['running', 'passed', 'refused', 'fault', 'stopped', 'lost'])), name='run_outcome_known'),
+            model_name="evaluationrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("outcome__in", ["running", "passed", "refused", "fault", "stopped", "lost"])
+                ),
+                name="run_outcome_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evaluationrun',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('outcome', 'running')), models.Q(models.Q(('outcome', 'running'), _negated=True), ('finished_at__isnull', False)), _connector='OR'), name='run_finished_when_it_ended'),
+            model_name="evaluationrun",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("finished_at__isnull", True), ("outcome", "running")),
+                    models.Q(
+                        models.Q(("outcome", "running"), _negated=True),
+                        ("finished_at__isnull", False),
+                    ),
+                    _connector="OR",
+                ),
+                name="run_finished_when_it_ended",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='evaluationrun',
-            constraint=models.UniqueConstraint(condition=models.Q(('outcome', 'passed'), ('stage', 'score')), fields=('submission',), name='run_scores_a_submission_once'),
+            model_name="evaluationrun",
+            constraint=models.UniqueConstraint(
+                condition=models.Q(("outcome", "passed"), ("stage", "score")),
+                fields=("submission",),
+                name="run_scores_a_submission_once",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='imagescore',
-            constraint=models.UniqueConstraint(fields=('run', 'pair', 'metric'), name='image_score_once_per_pair_and_metric'),
+            model_name="imagescore",
+            constraint=models.UniqueConstraint(
+                fields=("run", "pair", "metric"), name="image_score_once_per_pair_and_metric"
+            ),
         ),
         migrations.AddConstraint(
-            model_name='output',
-            constraint=models.UniqueConstraint(fields=('run', 'pair'), name='output_once_per_pair'),
+            model_name="output",
+            constraint=models.UniqueConstraint(fields=("run", "pair"), name="output_once_per_pair"),
         ),
         migrations.AddConstraint(
-            model_name='score',
-            constraint=models.UniqueConstraint(fields=('run', 'metric'), name='score_once_per_metric'),
+            model_name="score",
+            constraint=models.UniqueConstraint(
+                fields=("run", "metric"), name="score_once_per_metric"
+            ),
         ),
     ]

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.timezone import now
 
 from evaluation import services, sweeper
-from evaluation.models import EvaluationRun, Outcome, Stage
+from evaluation.models import Outcome, Stage
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_submission
@@ -20,7 +20,7 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def messages() -> Iterator[Path]:
     """The folder of the real filesystem broker, empty before and after."""
-    folder = Path(settings.CELERY_BROKER_TRANSPORT_OPTIONS["data_folder_out"])
+    folder: Path = settings.BROKER_DIR / "queue"
     for old in folder.iterdir():
         old.unlink()
     yield folder
@@ -51,7 +51,9 @@ def test_a_silent_workers_submission_is_waiting_again(
     submission.refresh_from_db()
     assert (submission.status, submission.lease_expires_at) == (back_to, None)
     assert submission.faults == 1
-    assert EvaluationRun.objects.get(pk=run.pk if run else None).outcome == Outcome.LOST
+    assert run is not None
+    run.refresh_from_db()
+    assert run.outcome == Outcome.LOST
     assert services.begin(submission, stage, worker="next") is not None
 
 
