@@ -191,7 +191,7 @@ def test_an_endless_manifest_is_refused(entrant: Entrant) -> None:
 
 def test_an_architecture_nobody_knows_is_told_to_use_onnx(entrant: Entrant) -> None:
     body = make_body(format="safetensors", architecture="my_net")
-    detail = refused(entrant.submit(body), 400, "bad_manifest")["detail"]
+    detail = refused(entrant.submit(body), 400, "unknown_architecture")["detail"]
     assert "ONNX" in detail
     assert "my_net" in detail
 
