@@ -176,11 +176,10 @@ class Scorer:
     def _combine(self, found: "_Found", prepared: "_Prepared") -> dict[str, _Values]:
         recipe = self._recipe
         content, style = np.array(found.content), np.array(found.style)
-        total = recipe.alpha * content + recipe.beta * style
-        values = {"content": content, "style": style, "total": total}
-        if found.adversarial:
-            values["adversarial"] = np.array(found.adversarial)
-            values["total"] = total + recipe.gamma * values["adversarial"]
+        adversarial = np.array(found.adversarial) if found.adversarial else np.zeros(len(content))
+        with np.errstate(over="ignore"):  # an infinite total is refused below
+            total = recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
+        values = {"content": content, "style": style, "adversarial": adversarial, "total": total}
         wanted = [key for key in recipe.measured if METRICS[key].per_pair]
         if "content_relative" in wanted:
             values["content_relative"] = content / prepared.features.paste_content

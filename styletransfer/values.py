@@ -155,7 +155,9 @@ class Recipe:
         """
         try:
             return cls(**data)
-        except TypeError as error:
+        except InvalidRecipe:
+            raise
+        except (TypeError, ValueError) as error:
             raise InvalidRecipe(f"not a recipe: {error}") from error
 
     def canonical_json(self) -> str:

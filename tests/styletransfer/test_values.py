@@ -61,6 +61,9 @@ def test_a_recipes_hash_does_not_change_between_versions() -> None:
         {"metrics": ()},
         {"metrics": ("content", "content")},
         {"metrics": ("beauty",)},
+        {"alpha": "much"},
+        {"style_layers": None},
+        {"content_layer": ["relu4_2"]},
         {"colour": "red"},
     ],
 )
