@@ -1,6 +1,7 @@
 import json
 import logging
 import shutil
+import sqlite3
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -169,3 +170,21 @@ def test_a_place_for_uploads_that_is_gone_costs_nothing(
     settings.FILE_UPLOAD_TEMP_DIR = tmp_path / "gone"
     check(entrant.submit(make_body()), 503, "storage_unavailable")
     assert not Submission.objects.exists()
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite locks the whole file")
+def test_a_database_that_stays_locked_is_busy_and_not_broken(entrant: Entrant) -> None:
+    name = connection.settings_dict["NAME"]
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA busy_timeout = 100")
+    other = sqlite3.connect(name, isolation_level=None)
+    other.execute("BEGIN IMMEDIATE")
+    try:
+        response = entrant.submit(make_body())
+    finally:
+        other.execute("ROLLBACK")
+        other.close()
+    check(response, 503, "database_unavailable")
+    assert int(response["Retry-After"]) > 0
+    assert entrant.submit(make_body()).status_code == 201

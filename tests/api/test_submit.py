@@ -264,3 +264,37 @@ def test_another_kind_of_body_is_refused(entrant: Entrant) -> None:
 def test_a_broken_form_is_refused(entrant: Entrant) -> None:
     response = entrant.client.post(entrant.url, b"no form", content_type="multipart/form-data")
     refused(response, 400, "parse_error")
+
+
+# --- Files made by others -----------------------------------------------------------------------
+@pytest.mark.parametrize(
+    "name",
+    [
+        "transformernet_nc16_mosaic_dynamic.onnx",
+        "transformernet_nc16_candy_256x256.onnx",
+        "microast_dynamic.onnx",
+    ],
+)
+def test_generators_that_others_exported_are_taken(
+    entrant: Entrant, real_inputs: Path, name: str
+) -> None:
+    content = (real_inputs / "checkpoints" / name).read_bytes()
+    assert entrant.submit(make_body(content)).status_code == 201
+
+
+def test_a_pickled_checkpoint_is_told_how_to_become_safetensors(
+    entrant: Entrant, real_inputs: Path
+) -> None:
+    content = (real_inputs / "checkpoints" / "transformernet_nc16_candy.pth").read_bytes()
+    body = make_body(content, format="state_dict", architecture="transformer_net")
+    detail = refused(entrant.submit(body), 400, "format_refused")["detail"]
+    assert "safetensors" in detail
+
+
+def test_weights_of_a_network_nobody_knows_are_told_to_use_onnx(
+    entrant: Entrant, real_inputs: Path
+) -> None:
+    content = (real_inputs / "checkpoints" / "fst_scream.safetensors").read_bytes()
+    body = make_body(content, format="safetensors", architecture="fast_style_transfer")
+    detail = refused(entrant.submit(body), 400, "unknown_architecture")["detail"]
+    assert "ONNX" in detail
