@@ -7,6 +7,7 @@ import json
 import secrets
 import socket
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -37,11 +38,12 @@ def self_test(profile: Profile | None = None) -> None:
     Raises:
         SandboxUnavailable: it can't be built, or leaks, or runs nothing; says what to do.
     """
-    _require_no_way_out()
-    _require_that_it_runs(profile or Profile())
+    profile = profile or Profile()
+    _require_no_way_out(replace(profile, runner=_HERE / "probe.py"))
+    _require_that_it_runs(profile)
 
 
-def _require_no_way_out() -> None:
+def _require_no_way_out(profile: Profile) -> None:
     with tempfile.TemporaryDirectory() as folder, socket.create_server(("127.0.0.1", 0)) as server:
         canary = Path(folder, "canary")
         canary.write_text(secrets.token_hex())
@@ -52,7 +54,7 @@ def _require_no_way_out() -> None:
             "address": server.getsockname(),
             "environment": _MAY_BE_SET,
         }
-        sandbox = Sandbox(Profile(runner=_HERE / "probe.py"))
+        sandbox = Sandbox(profile)
         try:
             sandbox.wait_ready(_READY_S)
             sandbox.control.send(json.dumps(task).encode())
@@ -88,8 +90,9 @@ def _require_that_it_runs(profile: Profile) -> None:
             job = GeneratorJob(checkpoint, manifest, pixels, None)
             result = run_generator(sandbox, job, Limits(wall_s=30, memory_bytes=1 << 29))
         except CheckpointRejected as error:
+            notes = getattr(error, "__notes__", [])
             raise SandboxUnavailable(
-                f"The sandbox can't run a trivial generator: {error} {error.__notes__}"
+                f"The sandbox can't run a trivial generator: {error} {notes}"
             ) from error
         finally:
             sandbox.end()

@@ -49,7 +49,7 @@ RunHostile = Callable[..., GeneratorResult]
 LookAround = Callable[[str], str]
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def pool() -> Iterator[SandboxPool]:
     """Keep one sandbox warm for all tests that only need some."""
     with SandboxPool(1) as made:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from evaluation.sandbox import GeneratorJob, Limits, SandboxPool, SandboxStopped
 from evaluation.sandbox.values import Pixels
@@ -104,3 +105,24 @@ def test_a_run_can_be_stopped(pool: SandboxPool, tmp_path: Path) -> None:
     answers = iter([False, False, False, True])
     with pytest.raises(SandboxStopped):
         pool.run(job, LIMITS, should_stop=lambda: next(answers))
+
+
+def test_every_format_gives_the_same_bits_behind_the_filters_as_without(
+    pool: SandboxPool, tmp_path: Path, pixels: Pixels
+) -> None:
+    from styletransfer.checkpoint import load_generator
+    from styletransfer.inference import stylise, to_pixels
+    from styletransfer.warm_samples import honest_samples
+
+    torch.set_num_threads(1)
+    styles = pixels[::-1].copy()
+    # One of every kind: the samples repeat the architectures in other number formats.
+    kinds = {manifest.canonical_json(): (data, manifest) for data, manifest in honest_samples()}
+    for data, manifest in kinds.values():
+        generator = load_generator(data, manifest)
+        path = tmp_path / "checkpoint"
+        path.write_bytes(data)
+        job = GeneratorJob(path, manifest.model_dump(mode="json"), pixels, styles)
+        pairs = zip(pixels, styles, strict=True)
+        outside = [to_pixels(stylise(generator, *pair)) for pair in pairs]
+        assert np.array_equal(pool.run(job, LIMITS).outputs, outside)
