@@ -224,7 +224,7 @@ RESEND_AFTER = timedelta(seconds=env_int("ARENA_RESEND_SECONDS", 30))
 
 BROKER_DIR = VAR_DIR / "broker"
 # Redis on a Unix socket: its own client and Celery spell the address differently.
-CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://"
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://localhost"
 if REDIS_URL:
     # Far longer than any run: a worker that dies is noticed by its lease, not by the broker.
     CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 6 * 3600}
