@@ -160,7 +160,7 @@ def samples_of(phase: Phase, *, amount: int = SAMPLES) -> list[Sample]:
     """Return pairs spread over the whole set, with the leading submission's outputs."""
     pairs = Pair.objects.filter(reference_set=phase.reference_set_id)
     total = pairs.count()
-    places = {index * total // amount for index in range(amount)}
+    places = {index * (total - 1) // (amount - 1) for index in range(amount)}
     leader = _best_first(phase.pk).values_list("submission_id", flat=True).first()
     return [
         Sample(
