@@ -49,14 +49,7 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
 
     def for_listing(self) -> Self:
         """Load what one row of a listing shows, in one query."""
-        return self.select_related("team", "phase__competition").order_by("-created_at")
-
-    def ahead_of(self, submission: "Submission") -> Self:
-        """Keep what waits for the evaluation workers longer than ``submission``."""
-        return self.filter(status=Status.QUEUED).filter(
-            Q(queued_at__lt=submission.queued_at)
-            | Q(queued_at=submission.queued_at, pk__lt=submission.pk)
-        )
+        return self.select_related("team", "phase__competition").order_by("-created_at", "pk")
 
     def waiting(self, status: Status, at: datetime) -> Self:
         """Keep rows of ``status`` that no worker holds and that may be started at ``at``."""
