@@ -265,6 +265,12 @@ def test_a_damaged_cache_is_made_anew(tmp_path: Path, damage: str) -> None:
     assert len(list(tmp_path.iterdir())) == files
 
 
+def test_a_cache_that_can_not_be_written_does_not_stop_scoring(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way of a folder")
+    recipe = make_recipe(metrics=("content", "style"))
+    assert score_identity(recipe, tmp_path / "file" / "cache") == score_identity(recipe, tmp_path)
+
+
 def test_without_a_discriminator_the_adversarial_metric_is_left_out() -> None:
     recipe = make_recipe(gamma=0.0, discriminator_sha256=None)
     card = make_scorer(recipe).score(make_outputs(), checkpoint_sha256="c")
