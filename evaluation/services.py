@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
-from functools import partial
 from typing import Any
 
 from django.conf import settings
@@ -45,8 +44,9 @@ def record_check_passed(run: EvaluationRun) -> bool:
         )
         _finish(run, Outcome.PASSED if queued else Outcome.STOPPED)
         if queued:
-            send = partial(dispatch.send, run.submission.pk, Status.QUEUED)
-            transaction.on_commit(send)
+            # Robust: trouble with the message must not look like trouble with the check.
+            pk = run.submission.pk
+            transaction.on_commit(lambda: dispatch.send(pk, Status.QUEUED), robust=True)
     return queued
 
 

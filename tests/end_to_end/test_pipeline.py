@@ -1,84 +1,26 @@
 """A generator goes in by curl and comes out ranked, with every process running for real."""
 
 import io
-import json
 import os
 import signal
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from PIL import Image
 
 from evaluation.demo.baselines import identity_baseline, style_paste_baseline
-from tests.deployment import Deployment, deployed
+from tests.deployment import deployed
+from tests.end_to_end.running_site import FAST_LEASES, PAIRS, SIZE, Site
 from tests.services import fresh_database
-
-SCORED_S = 180.0
-SIZE = 64
-PAIRS = 4
-
-# Small pictures, the surrogate networks and one user who has joined.
-SETUP = f"""
-from styletransfer.pretrained import extractor_pin
-from tests.factories import *
-vgg, inception = extractor_pin("vgg19-surrogate-1"), extractor_pin("inception-surrogate-1")
-phase = make_phase(
-    reference_set=make_reference_set(pairs={PAIRS}, size={SIZE}, reals=4),
-    vgg_name=vgg.name, vgg_sha256=vgg.sha256,
-    inception_name=inception.name, inception_sha256=inception.sha256,
-    quota_concurrent=10, quota_per_day=50,
-)
-make_team(make_user(username="alice"), phase=phase)
-print(phase.pk)
-"""
-
-
-class Site:
-    """A running platform as a participant with curl sees it."""
-
-    def __init__(self, deployment: Deployment) -> None:
-        self.deployment = deployment
-        self.phase = deployment.manage("shell", "-v", "0", "-c", SETUP).split()[-1]
-        self.token = deployment.manage("token", "alice").strip()
-
-    def curl(self, path: str, *options: str, token: str | None = None) -> tuple[int, Any]:
-        url = path if path.startswith("http") else f"{self.deployment.url}/api/v1/{path}"
-        token = self.token if token is None else token
-        command = ["curl", "-sS", "-w", "\n%{http_code}", "-H", f"Authorization: Token {token}"]
-        done = subprocess.run([*command, *options, url], capture_output=True, check=True)
-        body, _, status = done.stdout.rpartition(b"\n")
-        return int(status), json.loads(body) if body[:1] in b"{[" and body else body
-
-    def submit(self, checkpoint: Path, manifest: dict[str, Any]) -> tuple[int, Any]:
-        return self.curl(
-            f"phases/{self.phase}/submissions/",
-            *("-F", f"checkpoint=@{checkpoint}"),
-            *("-F", f"manifest={json.dumps(manifest)}"),
-        )
-
-    def status(self, submission: str) -> str:
-        return str(self.curl(f"submissions/{submission}/")[1]["status"])
-
-    def wait_until_ended(self, submission: str) -> Any:
-        ended = ("scored", "failed", "rejected", "cancelled")
-        self.deployment.wait_for(
-            "the end of the submission", lambda: self.status(submission) in ended, SCORED_S
-        )
-        return self.curl(f"submissions/{submission}/")[1]
-
-    def wait_for_status(self, submission: str, status: str) -> None:
-        self.deployment.wait_for(status, lambda: self.status(submission) == status, SCORED_S)
 
 
 @pytest.fixture(params=["sqlite and files", "postgresql and redis"], scope="module")
 def site(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Site]:
-    env = {"ARENA_LEASE_SECONDS": "4", "ARENA_HEARTBEAT_SECONDS": "1", "ARENA_DEBUG": "0"}
+    env = dict(FAST_LEASES)
     if request.param == "postgresql and redis":
         env["DATABASE_URL"] = fresh_database(request.getfixturevalue("postgres_url"))
         env["REDIS_URL"] = request.getfixturevalue("redis_url")
