@@ -4,6 +4,7 @@ import json
 import subprocess
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from tests.deployment import Deployment
 
@@ -19,6 +20,7 @@ from styletransfer.pretrained import extractor_pin
 from tests.factories import *
 vgg, inception = extractor_pin("vgg19-surrogate-1"), extractor_pin("inception-surrogate-1")
 phase = make_phase(
+    competition=make_competition(slug="%(slug)s"),
     reference_set=make_reference_set(pairs=%(pairs)d, size=%(size)d, reals=4),
     vgg_name=vgg.name, vgg_sha256=vgg.sha256,
     inception_name=inception.name, inception_sha256=inception.sha256,
@@ -40,7 +42,7 @@ class Site:
 
     def add_phase(self, *, pairs: int = PAIRS, size: int = SIZE, **limits: Any) -> str:
         limits = {"quota_concurrent": 20, "quota_per_day": 50, **limits}
-        code = SETUP % {"pairs": pairs, "size": size, "limits": limits}
+        code = SETUP % {"pairs": pairs, "size": size, "limits": limits, "slug": uuid4().hex}
         return self.deployment.manage("shell", "-v", "0", "-c", code).split()[-1]
 
     def curl(self, path: str, *options: str, token: str | None = None) -> tuple[int, Any]:
