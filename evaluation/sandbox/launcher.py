@@ -44,18 +44,21 @@ class Sandbox:
 
     def _start(self, profile: Profile, binds: tuple[Bind, ...]) -> None:
         stage, pairs = _placed(binds, is_root=self._slot is not None)
-        self.control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        seccomp = os.open(profile.first_filter(), os.O_RDONLY | os.O_CLOEXEC)
-        try:
+        with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
+            self.control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            ours.enter_context(self.control)
+            theirs.enter_context(inside)
+            seccomp = os.open(profile.first_filter(), os.O_RDONLY | os.O_CLOEXEC)
+            theirs.callback(os.close, seccomp)
+            # Our hold on it: when this end is closed, whichever way, everything ends.
+            held, self._lifeline = _pipe(read=theirs, write=ours)
+            self._complaints, complaining = _pipe(read=ours, write=theirs)
             plan = {
                 "command": profile.command(pairs, control=inside.fileno(), seccomp=seccomp),
                 "limits": profile.limits,
                 "stage": stage,
-                "uid": None if self._slot is None else self._slot.uid,
+                "uid": self.uid,
             }
-            # Our hold on it: when this end is closed, whichever way, everything ends.
-            held, self._lifeline = os.pipe()
-            self._complaints, complaining = os.pipe()
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", _KEEPER],
                 stdin=held,
@@ -65,14 +68,7 @@ class Sandbox:
                 pass_fds=(inside.fileno(), seccomp),
                 start_new_session=True,  # Ctrl-C is for the worker, which then closes its pool
             )
-            os.close(held)
-            os.close(complaining)
-        except BaseException:
-            self.control.close()
-            raise
-        finally:
-            inside.close()
-            os.close(seccomp)
+            ours.pop_all()
         with contextlib.suppress(BrokenPipeError):
             os.write(self._lifeline, json.dumps(plan).encode() + b"\n")
 
@@ -144,6 +140,13 @@ class Sandbox:
             self._slot.release()
         self._complaint = _drain(self._complaints)
         os.close(self._complaints)
+
+
+def _pipe(*, read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[int, int]:
+    ends = os.pipe()
+    read.callback(os.close, ends[0])
+    write.callback(os.close, ends[1])
+    return ends
 
 
 def _drain(pipe: int) -> str:
