@@ -69,6 +69,7 @@ def _do(run: EvaluationRun, lease: Lease) -> None:
     try:
         runner.perform(run, lease)
     except CheckpointRejected as error:
+        run.log = "\n".join(getattr(error, "__notes__", []))  # the sandbox's own words
         services.record_refusal(run, code=error.code, facts=error.facts)
         log.info("submission %s: %s", run.submission_id, error)
     except SandboxStopped:

@@ -90,8 +90,8 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The generator needs more memory than the phase allows. Make it smaller."
     ),
     "generator_crashed": gettext_lazy(
-        "The generator stopped with an error: {message}. Try it on one image with onnxruntime or "
-        "PyTorch first."
+        "The generator stopped with an error; the log says more. Try it on one image with "
+        "onnxruntime or PyTorch first."
     ),
     "refused": gettext_lazy("The checkpoint was refused: {reason}."),
     # The platform
