@@ -275,3 +275,5 @@ class Supervisor:
             sys.stdout.buffer.flush()
         except OSError:  # the terminal was closed; the log files go on
             self._has_terminal = False
+            # What is still buffered would fail once more when Python flushes at the end.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
