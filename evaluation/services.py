@@ -3,11 +3,12 @@
 import logging
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import transaction
+from django.db import DatabaseError, InterfaceError, transaction
 from django.db.models import F
 from django.utils.timezone import now
 
@@ -81,6 +82,8 @@ def give_back(submission: Submission, target: Status) -> bool:
     ``attempt`` grows, so that whoever held the row can no longer write to it. After too many
     faults the row rests in PLATFORM_FAULT until an organizer starts it again.
     """
+    # Asked again: a change that was rolled back leaves its value on the object.
+    submission.refresh_from_db(fields=["faults"])
     faults = submission.faults + 1
     spent = faults >= settings.EVALUATION_MAX_FAULTS
     if spent:
@@ -111,9 +114,9 @@ def record_scores(
         Output(run=run, pair=pair, file=ContentFile(png, name=f"{run.pk}-{pair.position}.png"))
         for pair, png in zip(pairs, pictures, strict=True)
     ]
-    for output in files:  # outside the transaction: writing files takes long
-        output.file.save(str(output.file.name), output.file.file, save=False)
     try:
+        for output in files:  # outside the transaction: writing files takes long
+            output.file.save(str(output.file.name), output.file.file, save=False)
         with transaction.atomic():
             stored = run.submission.move(Status.SCORED, finished_at=now(), step="", faults=0)
             if stored:
@@ -122,10 +125,10 @@ def record_scores(
                 _publish(run.submission, card)
             _finish(run, Outcome.PASSED if stored else Outcome.STOPPED)
     except BaseException:
-        _discard(files)
+        _discard(run, files)
         raise
     if not stored:
-        _discard(files)
+        _discard(run, files)
     return stored
 
 
@@ -152,12 +155,28 @@ def _publish(submission: Submission, card: ScoreCard) -> None:
     )
 
 
-def _discard(files: Sequence[Output]) -> None:
-    for output in files:
-        output.file.delete(save=False)
+def _discard(run: EvaluationRun, files: Sequence[Output]) -> None:
+    """Remove pictures that no row refers to; those that were not written yet are no trouble."""
+    try:
+        if Output.objects.filter(run=run).exists():
+            return  # the answer to the commit was lost, not the commit
+        for output in files:
+            # Asked for anew: a file that broke off half-way has not told its row its full name.
+            name = Path(str(output.file.name)).name
+            output.file.storage.delete(Output.file.field.generate_filename(output, name))
+    except (DatabaseError, InterfaceError, OSError):
+        log.warning("could not remove the pictures of run %s", run.pk, exc_info=True)
 
 
 def _finish(run: EvaluationRun, outcome: Outcome, *, at: datetime | None = None) -> None:
+    """Close a run, unless it has been closed: what the sweeper or a commit said stays."""
     run.outcome = outcome
     run.finished_at = at or now()
-    run.save(update_fields=["outcome", "finished_at", "steps", "versions", "card", "log"])
+    EvaluationRun.objects.filter(pk=run.pk, outcome=Outcome.RUNNING).update(
+        outcome=outcome,
+        finished_at=run.finished_at,
+        steps=run.steps,
+        versions=run.versions,
+        card=run.card,
+        log=run.log,
+    )

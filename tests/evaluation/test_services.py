@@ -1,5 +1,7 @@
 """A worker's result is recorded once, by the attempt that holds the submission."""
 
+import resource
+
 import pytest
 from django.conf import settings
 from django.utils.timezone import now
@@ -117,3 +119,45 @@ def test_scores_that_can_not_be_stored_take_their_pictures_away() -> None:
         services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
     assert Submission.objects.get().status == Status.RUNNING
     assert stored_outputs() == set()
+
+
+def test_faults_are_counted_even_when_recording_is_what_fails() -> None:
+    submission = make_submission(status=Status.QUEUED, checked_at=now())
+    card = ScoreCard(scores={"total": Estimate(1.0)}, per_pair={"total": [1.0]})  # one too few
+    for count in range(1, settings.EVALUATION_MAX_FAULTS + 1):
+        run = start(submission)
+        pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
+        with pytest.raises(ValueError, match="shorter"):
+            services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+        assert services.record_fault(run, reason="could not be stored")
+        submission = Submission.objects.get()
+        assert submission.faults == count
+        Submission.objects.update(not_before=None)
+        submission.move(Status.QUEUED, failure_code="")
+    assert not submission.move(Status.SCORED)
+
+
+def test_a_picture_that_can_not_be_stored_takes_the_others_away() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
+    limit = 2**23  # no file may grow beyond it, as if the disk were full then
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
+    try:
+        with pytest.raises(OSError, match="too large"):
+            services.record_scores(
+                run, make_card(2), pairs=pairs, pictures=[make_png(1), bytes(limit + 1)]
+            )
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert stored_outputs() == set()
+    assert services.record_fault(run, reason="disk full")
+
+
+def test_what_closed_a_run_first_stays() -> None:
+    run = start(make_submission(status=Status.QUEUED))
+    twin = EvaluationRun.objects.select_related("submission").get()
+    assert record(run)
+    assert not services.record_fault(twin, reason="the answer to the commit was lost")
+    assert EvaluationRun.objects.get().outcome == Outcome.PASSED
+    assert EvaluationRun.objects.get().card is not None
