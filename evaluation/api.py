@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 from competitions.pictures import serve_png
 from competitions.policies import may_see_outputs
 from competitions.ranking import keep_finite
-from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Stage
+from evaluation.models import EvaluationRun, ImageScore, Output
 from submissions.api import SubmissionOut
 from submissions.models import Submission
 
@@ -30,7 +30,7 @@ class SubmissionDetailOut(SubmissionOut):
         fields = [*SubmissionOut.Meta.fields, "scores", "card", "outputs", "log"]
 
     def to_representation(self, submission: Submission) -> dict[str, Any]:
-        self.run = scoring_run(submission)
+        self.run = submission.runs.that_count().prefetch_related("scores").first()
         user = self.context["request"].user
         self.shows_images = may_see_outputs(user, submission.phase)
         manageable = Submission.objects.manageable_by(user)
@@ -79,20 +79,11 @@ class OutputPicture(APIView):
     def get(self, request: Request, pk: str, position: int) -> HttpResponseBase:
         visible = Submission.objects.visible_to(request.user).select_related("phase__competition")
         submission = get_object_or_404(visible, pk=pk)
-        rows = Output.objects.filter(run__in=scoring_runs(submission), pair__position=position)
+        rows = Output.objects.filter(run__in=submission.runs.that_count(), pair__position=position)
         if not may_see_outputs(request.user, submission.phase):
             rows = rows.none()
         output = get_object_or_404(rows)
         return serve_png(request, output.file, version=f"output-{output.pk}", is_final=True)
-
-
-def scoring_runs(submission: Submission) -> QuerySet[EvaluationRun]:
-    return submission.runs.filter(stage=Stage.SCORE, outcome=Outcome.PASSED)
-
-
-def scoring_run(submission: Submission) -> EvaluationRun | None:
-    """Return the run whose scores count; the database allows one."""
-    return scoring_runs(submission).prefetch_related("scores").first()
 
 
 def list_outputs(run: EvaluationRun) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from competitions.board import board_rows
 from competitions.board_table import Column, columns_of
 from competitions.models import Pair
-from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from evaluation.models import EvaluationRun, ImageScore, Output, Score
 from submissions.models import Submission
 
 
@@ -36,8 +36,7 @@ class Place:
 
 def scoring_run(submission: Submission) -> EvaluationRun | None:
     """Return the run that the scores come from."""
-    runs = EvaluationRun.objects.filter(submission=submission)
-    return runs.filter(stage=Stage.SCORE, outcome=Outcome.PASSED).first()
+    return submission.runs.that_count().first()
 
 
 def score_lines(run: EvaluationRun) -> list[ScoreLine]:

@@ -1,5 +1,7 @@
 """What workers did and found: attempts, scores, and one value per pair and metric."""
 
+from typing import Self
+
 from django.db import models
 from django.db.models import Q
 from django.utils.timezone import now
@@ -23,6 +25,12 @@ class Outcome(models.TextChoices):
     LOST = "lost", _("Worker lost")
 
 
+class EvaluationRunQuerySet(models.QuerySet["EvaluationRun"]):
+    def that_count(self) -> Self:
+        """Keep runs whose scores count; a constraint allows one per submission."""
+        return self.filter(stage=Stage.SCORE, outcome=Outcome.PASSED)
+
+
 class EvaluationRun(models.Model):
     """One attempt of a worker at a submission."""
 
@@ -38,12 +46,15 @@ class EvaluationRun(models.Model):
     card = models.JSONField(null=True, blank=True)
     log = models.TextField(blank=True)
 
+    objects = EvaluationRunQuerySet.as_manager()
+
     class Meta:
         verbose_name = _("evaluation run")
         verbose_name_plural = _("evaluation runs")
         ordering = ["submission", "attempt"]
         constraints = [
             models.UniqueConstraint(fields=["submission", "attempt"], name="run_attempt_unique"),
+            models.CheckConstraint(condition=Q(stage__in=Stage.values), name="run_stage_known"),
             models.CheckConstraint(
                 condition=Q(outcome__in=Outcome.values), name="run_outcome_known"
             ),

@@ -42,6 +42,10 @@ class LeaderboardEntry(models.Model):
                 | (Q(ranking_value__isnull=False) & Q(unranked_reason="")),
                 name="leaderboard_unranked_says_why",
             ),
+            models.CheckConstraint(
+                condition=Q(unranked_reason__in=["", *UnrankedReason.values]),
+                name="leaderboard_unranked_reason_known",
+            ),
             # PostgreSQL sorts NaN above every number: this bound keeps it and infinities out.
             models.CheckConstraint(
                 condition=Q(ranking_value__isnull=True)

@@ -131,6 +131,7 @@ def test_only_finite_values_are_on_a_board(value: float) -> None:
 def test_an_unranked_entry_says_why_and_a_ranked_one_does_not() -> None:
     refused(lambda: entry(ranking_value=None))
     refused(lambda: entry(ranking_value=1.0, unranked_reason="missing"))
+    refused(lambda: entry(ranking_value=None, unranked_reason="whim"))
     entry(ranking_value=None, unranked_reason="missing")
 
 
