@@ -22,11 +22,6 @@ def is_organizer(user: Viewer, competition: Competition) -> bool:
     return user.is_superuser or competition.organizers.filter(pk=user.pk).exists()
 
 
-def require_organizer(user: Viewer, competition: Competition) -> None:
-    if not is_organizer(user, competition):
-        raise Forbidden("not_an_organizer", _("Only the competition's organizers may do this."))
-
-
 def may_see_outputs(user: Viewer, phase: Phase) -> bool:
     """Pictures and per-image values would give hidden pairs away."""
     return phase.pairs_public or is_organizer(user, phase.competition)

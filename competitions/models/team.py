@@ -3,7 +3,6 @@ from django.db import models
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models.competition import Competition
-from competitions.people import User
 
 
 class Team(models.Model):
@@ -27,9 +26,6 @@ class Team(models.Model):
 
     def __str__(self) -> str:
         return self.name
-
-    def has_member(self, user: User) -> bool:
-        return self.participants.filter(user=user).exists()
 
 
 class Participant(models.Model):

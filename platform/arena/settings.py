@@ -1,6 +1,5 @@
 """Every setting of the site; what differs from place to place comes from the environment."""
 
-import platform
 import sys
 import tempfile
 from datetime import timedelta
@@ -259,4 +258,3 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
     "root": {"handlers": ["stderr"], "level": env_str("ARENA_LOG_LEVEL", "INFO")},
 }
-HOST = platform.node()

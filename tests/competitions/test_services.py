@@ -84,7 +84,7 @@ def test_whoever_joins_is_a_team_of_one() -> None:
     user, competition = make_user(username="ada"), make_competition()
     team = services.join(user, competition)
     assert team.name == "ada"
-    assert team.has_member(user)
+    assert [row.user for row in team.participants.all()] == [user]
     assert policies.team_of(user, competition) == team
     with pytest.raises(Conflict) as caught:
         services.join(user, competition)
@@ -129,8 +129,6 @@ def test_organizers_are_named_or_superusers() -> None:
     assert policies.is_organizer(make_user(is_superuser=True), competition)
     assert not policies.is_organizer(make_user(is_staff=True), competition)
     assert not policies.is_organizer(AnonymousUser(), competition)
-    with pytest.raises(Forbidden):
-        policies.require_organizer(make_user(), competition)
 
 
 def test_outputs_of_hidden_pairs_are_for_organizers_only() -> None:
