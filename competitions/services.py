@@ -88,7 +88,7 @@ def publish_entry(
 ) -> bool:
     """Put a scored submission on the board if it is the team's best; return whether it is.
 
-    The phase row is locked, so that of two results at once the better one stays.
+    The phase row is locked, so that of two scores at once the better one stays.
     """
     phase = Phase.objects.select_for_update().get(pk=phase.pk)
     value, reason = ranking_value(scores, phase.ranking_metric)

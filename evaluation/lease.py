@@ -88,6 +88,6 @@ class Lease:
                 self._lost.set()
         except DatabaseError:
             # The next beat tries again; if the database stays away the lease runs out, and then
-            # the row's attempt number keeps this worker's result out.
+            # the row's attempt number keeps this worker's scores out.
             log.warning("could not renew the lease of %s", self._submission.pk, exc_info=True)
             connection.close()

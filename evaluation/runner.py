@@ -15,7 +15,7 @@ from evaluation import services
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
 from evaluation.references import load_references
-from evaluation.sandbox import GeneratorJob, GeneratorResult, Limits, SandboxStopped
+from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
 from evaluation.worker import sandboxes
 from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.images import encode_png
@@ -67,7 +67,7 @@ def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> N
 
 def generate(
     run: EvaluationRun, lease: Lease, references: ReferenceImages, *, pairs: int
-) -> GeneratorResult:
+) -> Stylised:
     """Run the generator in a fresh sandbox over the first ``pairs`` pairs."""
     phase = run.submission.phase
     chosen = references.pairs[:pairs]
@@ -76,7 +76,7 @@ def generate(
     if run.stage == Stage.CHECK:
         limit_s = min(limit_s, CHECK_TIME_LIMIT_S)
     with step(run, lease, "generating"), local_copy(run.submission) as checkpoint:
-        result = sandboxes().run(
+        made = sandboxes().run(
             GeneratorJob(
                 checkpoint=checkpoint,
                 manifest=run.submission.manifest,
@@ -95,9 +95,9 @@ def generate(
             on_progress=_reporter(lease, "generating"),
             should_stop=lambda: lease.is_lost,
         )
-    run.steps |= {"load": round(result.load_s, 3), "run": round(result.run_s, 3)}
-    run.log = result.log
-    return result
+    run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
+    run.log = made.log
+    return made
 
 
 def make_scorer(phase: Phase, references: ReferenceImages) -> Scorer:

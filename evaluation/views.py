@@ -31,14 +31,14 @@ from submissions.waiting import place_of
 def submission(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Show a submission: what happens to it now, or what came of it."""
     found = _visible(request.user, uuid)
-    context = _state_context(request.user, found) | _result_context(request.user, found)
+    context = _state_context(request.user, found) | _findings_context(request.user, found)
     return render(request, "evaluation/submission.html", context)
 
 
 @never_cache
 @require_safe
 def submission_live(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Answer with the present state; once it has ended, also with the results, for the last time.
+    """Answer with the present state; at the end, for the last time, also with what was found.
 
     ``seen`` is the state that the page shows: a change is announced to screen readers.
     """
@@ -47,7 +47,7 @@ def submission_live(request: HttpRequest, uuid: UUID) -> HttpResponse:
     context["is_news"] = request.GET.get("seen") != found.status
     if not found.has_ended:
         return render(request, "evaluation/_live.html", context)
-    context |= _result_context(request.user, found)
+    context |= _findings_context(request.user, found)
     page = render(request, "evaluation/_live.html", context)
     return HttpResponseStopPolling(page.content)
 
@@ -117,7 +117,7 @@ def _state_context(user: Viewer, submission: Submission) -> dict[str, Any]:
     }
 
 
-def _result_context(user: Viewer, submission: Submission) -> dict[str, Any]:
+def _findings_context(user: Viewer, submission: Submission) -> dict[str, Any]:
     may_see_pairs = policies.may_see_outputs(user, submission.phase)
     context: dict[str, Any] = {"may_see_pairs": may_see_pairs}
     run = gallery.scoring_run(submission)

@@ -75,8 +75,8 @@ def measure_sandbox() -> None:
             path.write_bytes(baseline.checkpoint)
             pool.wait_until_ready()
             start = time.perf_counter()
-            result = pool.run(GeneratorJob(path, baseline.manifest, contents, None), LIMITS)
-            run = f"load {result.load_s * 1000:.0f} ms, pictures {result.run_s * 1000:.0f} ms"
+            made = pool.run(GeneratorJob(path, baseline.manifest, contents, None), LIMITS)
+            run = f"load {made.load_s * 1000:.0f} ms, pictures {made.run_s * 1000:.0f} ms"
             report(baseline.name, time.perf_counter() - start, run)
 
 

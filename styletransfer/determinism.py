@@ -1,4 +1,4 @@
-"""Make torch repeat itself, and record what its results depend on."""
+"""Make torch repeat itself, and record what its numbers depend on."""
 
 import platform
 from typing import Any
@@ -22,7 +22,7 @@ def make_deterministic(threads: int = 1) -> None:
 
 
 def arithmetic() -> dict[str, Any]:
-    """Name what decides about the last bits of a CPU result."""
+    """Name what decides about the last bits of what a CPU computes."""
     return {
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),

@@ -7,18 +7,18 @@ from evaluation.sandbox.pool import SandboxPool
 from evaluation.sandbox.self_testing import self_test
 from evaluation.sandbox.values import (
     GeneratorJob,
-    GeneratorResult,
     Limits,
     SandboxStopped,
     SandboxUnavailable,
+    Stylised,
 )
 
 __all__ = [
     "GeneratorJob",
-    "GeneratorResult",
     "Limits",
     "SandboxPool",
     "SandboxStopped",
     "SandboxUnavailable",
+    "Stylised",
     "self_test",
 ]

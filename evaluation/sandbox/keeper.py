@@ -130,8 +130,8 @@ def _read_line(fd: int) -> bytes:
     return line
 
 
-def _check(result: int, what: str) -> None:
-    if result != 0:
+def _check(code: int, what: str) -> None:
+    if code != 0:
         number = ctypes.get_errno()
         raise OSError(number, f"can't {what}: {os.strerror(number)}")
 

@@ -12,10 +12,10 @@ from evaluation.sandbox.launcher import Sandbox
 from evaluation.sandbox.session import OnProgress, ShouldStop, run_generator
 from evaluation.sandbox.values import (
     GeneratorJob,
-    GeneratorResult,
     Limits,
     SandboxStopped,
     SandboxUnavailable,
+    Stylised,
 )
 
 _READY_S = 120.0
@@ -52,7 +52,7 @@ class SandboxPool:
         *,
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
-    ) -> GeneratorResult:
+    ) -> Stylised:
         """Run one generator in a fresh sandbox; wait for one if none is ready.
 
         Raises:

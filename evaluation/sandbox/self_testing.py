@@ -88,7 +88,7 @@ def _require_that_it_runs(profile: Profile) -> None:
         try:
             sandbox.wait_ready(_READY_S)
             job = GeneratorJob(checkpoint, manifest, pixels, None)
-            result = run_generator(sandbox, job, Limits(wall_s=30, memory_bytes=1 << 29))
+            made = run_generator(sandbox, job, Limits(wall_s=30, memory_bytes=1 << 29))
         except CheckpointRejected as error:
             notes = getattr(error, "__notes__", [])
             raise SandboxUnavailable(
@@ -96,5 +96,5 @@ def _require_that_it_runs(profile: Profile) -> None:
             ) from error
         finally:
             sandbox.end()
-    if not np.array_equal(result.outputs, pixels):
+    if not np.array_equal(made.outputs, pixels):
         raise SandboxUnavailable("The sandbox gave back other pixels than it was given.")

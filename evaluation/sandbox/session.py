@@ -29,11 +29,11 @@ from evaluation.sandbox.protocol import (
 )
 from evaluation.sandbox.values import (
     GeneratorJob,
-    GeneratorResult,
     Limits,
     Pixels,
     SandboxStopped,
     SandboxUnavailable,
+    Stylised,
 )
 from styletransfer.errors import CheckpointRejected
 from styletransfer.inference import to_pixels
@@ -67,7 +67,7 @@ def run_generator(
     *,
     on_progress: OnProgress | None = None,
     should_stop: ShouldStop | None = None,
-) -> GeneratorResult:
+) -> Stylised:
     """Run one job in a ready sandbox, end the sandbox, check and return the pictures.
 
     Raises:
@@ -88,7 +88,7 @@ def run_generator(
         outputs = _to_pixels(memory.read_floats(buffers.outputs, buffers.shape))
     finally:
         buffers.close()
-    return GeneratorResult(outputs, finished.load_s, finished.run_s, finished.log)
+    return Stylised(outputs, finished.load_s, finished.run_s, finished.log)
 
 
 class _Conversation:

@@ -63,7 +63,7 @@ class GeneratorJob:
 
 
 @dataclass(frozen=True)
-class GeneratorResult:
+class Stylised:
     """Checked pictures and how long they took."""
 
     outputs: Pixels

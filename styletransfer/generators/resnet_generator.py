@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 
 class ResnetBlock(nn.Module):
-    """Two reflected convolutions whose result is added to their input."""
+    """Two reflected convolutions whose output is added to their input."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -29,7 +29,7 @@ class PaddedConvolution(nn.Module):
 
 
 class ResidualBlock(nn.Module):
-    """Two convolutions whose result is added to their input; no activation after the sum."""
+    """Two convolutions whose output is added to their input; no activation after the sum."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()

@@ -16,7 +16,7 @@ def require_maps(name: str, features: Tensor) -> None:
 def require_finite(name: str, values: Tensor) -> Tensor:
     """Return ``values``, or refuse NaN and infinity."""
     if not bool(values.detach().isfinite().all()):
-        raise NonFiniteInput(f"{name}: NaN or infinity in the input or the result")
+        raise NonFiniteInput(f"{name}: NaN or infinity in what went in or came out")
     return values
 
 

@@ -51,7 +51,7 @@ def test_of_several_equal_uploads_at_once_one_gets_in(races: Races) -> None:
     assert (found["rows"], found["files"]) == (1, 1)
 
 
-def test_of_several_results_at_once_the_best_stays_on_the_board(races: Races) -> None:
+def test_of_several_scores_at_once_the_best_stays_on_the_board(races: Races) -> None:
     found = races["board"]
     assert found["outcomes"] == ["published"] * 4
     assert found["board"] == [0.0] * 40

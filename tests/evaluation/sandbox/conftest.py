@@ -13,7 +13,7 @@ from evaluation.sandbox import GeneratorJob, Limits, SandboxPool
 from evaluation.sandbox.confinement import Profile
 from evaluation.sandbox.launcher import Sandbox
 from evaluation.sandbox.session import run_generator
-from evaluation.sandbox.values import GeneratorResult, Pixels
+from evaluation.sandbox.values import Pixels, Stylised
 from tests.evaluation.sandbox import graphs
 
 _RUNNER = Path(evaluation.sandbox.__file__).with_name("runner.py")
@@ -45,7 +45,7 @@ control.send(repr(found)[:4000].encode())
 """
 
 Attack = Callable[[str], Profile]
-RunHostile = Callable[..., GeneratorResult]
+RunHostile = Callable[..., Stylised]
 LookAround = Callable[[str], str]
 
 
@@ -82,7 +82,7 @@ def attack(tmp_path: Path) -> Attack:
 def run_hostile(attack: Attack, tmp_path: Path, pixels: Pixels) -> RunHostile:
     """Run code as an attacker who took over the runner would."""
 
-    def run(code: str, limits: Limits | None = None) -> GeneratorResult:
+    def run(code: str, limits: Limits | None = None) -> Stylised:
         job = GeneratorJob(graphs.identity(tmp_path / "g.onnx"), graphs.manifest(), pixels, None)
         sandbox = Sandbox(attack(code))
         try:
