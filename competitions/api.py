@@ -10,9 +10,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from competitions.board import BoardRow, board_rows
+from competitions.metric_texts import describe_metric
 from competitions.models import Competition, LeaderboardEntry, Phase
 from competitions.ranking import keep_finite
-from styletransfer.values import METRICS
 
 
 class CompetitionRow(serializers.ModelSerializer[Competition]):
@@ -66,8 +66,8 @@ class PhaseOut(serializers.ModelSerializer[Phase]):
 
     def get_metrics(self, phase: Phase) -> list[dict[str, str]]:
         return [
-            {"key": spec.key, "title": spec.title, "direction": spec.direction}
-            for spec in (METRICS[key] for key in phase.recipe.as_value().measured)
+            {"key": text.key, "title": str(text.title), "direction": text.direction}
+            for text in map(describe_metric, phase.recipe.as_value().measured)
         ]
 
     def get_ranking(self, phase: Phase) -> dict[str, str]:

@@ -61,7 +61,7 @@ Size = Annotated[
 
 
 class Manifest(_Part):
-    """A submission's manifest: contract.md's JSON, checked."""
+    """What goes with a checkpoint: see docs/api.md for an example."""
 
     format: Format
     architecture: Annotated[str, StringConstraints(max_length=100)] | None = None

@@ -101,7 +101,7 @@ _TEXTS: dict[str, "str | Promise"] = {
     ),
     "platform_fault_final": gettext_lazy(
         "Something went wrong on our side, several times. This is not your fault and costs you "
-        "nothing. The organizers can start it again; you may also submit again."
+        "nothing. Submit it again, and tell the organizers if it fails once more."
     ),
 }
 CODES = frozenset(_TEXTS)

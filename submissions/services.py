@@ -127,7 +127,7 @@ def read_manifest(manifest: Any) -> Manifest:
 
 
 def inspect_file(checkpoint: Upload, *, phase: Phase, declared: Manifest) -> str:
-    """Return the file's SHA-256 after what can be seen without opening it as a model."""
+    """Return the file's SHA-256 after what can be seen without building the network in it."""
     size = checkpoint.size or 0
     if size > phase.max_checkpoint_bytes:
         raise TooLarge(
