@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, InterfaceError, connection
 from django.utils.timezone import now
 
 from submissions.models import Submission
@@ -76,9 +76,8 @@ class Lease:
                 if time.monotonic() > self._deadline:
                     log.critical("submission %s hangs: this worker ends", self._submission.pk)
                     os._exit(HUNG_EXIT_CODE)
-                self._renew()
-                if self.is_lost:
-                    return
+                if not self.is_lost:  # else nothing to keep, but the work may hang all the same
+                    self._renew()
         finally:
             connection.close()  # this thread's own
 
@@ -86,7 +85,7 @@ class Lease:
         try:
             if not self._submission.renew(lease_expires_at=next_expiry(), **self._progress):
                 self._lost.set()
-        except DatabaseError:
+        except (DatabaseError, InterfaceError):
             # The next beat tries again; if the database stays away the lease runs out, and then
             # the row's attempt number keeps this worker's scores out.
             log.warning("could not renew the lease of %s", self._submission.pk, exc_info=True)

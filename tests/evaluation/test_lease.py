@@ -66,17 +66,32 @@ def test_a_lease_is_lost_when_the_submission_is_cancelled() -> None:
     assert Submission.objects.get().lease_expires_at is None
 
 
-def test_a_worker_that_hangs_ends_itself(tmp_path: Path) -> None:
-    code = """
+HANG = """
 import time
 from datetime import timedelta
 from django.core.management import call_command
+from django.utils.timezone import now
 call_command("migrate", verbosity=0)
 from evaluation.lease import Lease
+from submissions.models import Submission
+from submissions.states import Status
 from tests.evaluation.test_lease import claim
-with Lease(claim(), deadline=timedelta(seconds=0)):
+with Lease(claim(), deadline=timedelta(seconds={deadline})) as lease:
+    {act}
     time.sleep(60)
 """
+
+
+@pytest.mark.parametrize(
+    ("deadline", "act"),
+    [
+        (0, "pass"),
+        (3, "assert Submission.objects.get().move(Status.CANCELLED, finished_at=now())"),
+    ],
+    ids=["while it holds the submission", "after the submission was cancelled"],
+)
+def test_a_worker_that_hangs_ends_itself(deadline: int, act: str, tmp_path: Path) -> None:
+    code = HANG.format(deadline=deadline, act=act)
     done = subprocess.run(
         [sys.executable, str(ROOT / "manage.py"), "shell", "-v", "0", "-c", code],
         env={"ARENA_VAR": str(tmp_path / "var"), "ARENA_HEARTBEAT_SECONDS": "1"},
