@@ -1,5 +1,6 @@
 """The only module that drives the torch core: one attempt, step by step."""
 
+import hashlib
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from tempfile import NamedTemporaryFile
 import numpy as np
 from django.conf import settings
 
-from competitions.models import Pair, Phase
+from competitions.models import Pair, Phase, ScoringRecipe
 from evaluation import services
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
@@ -20,12 +21,16 @@ from evaluation.worker import sandboxes
 from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.images import encode_png
 from styletransfer.scoring import Scorer
-from styletransfer.values import ReferenceImages
+from styletransfer.values import ExtractorPin, Recipe, ReferenceImages
 from submissions.models import Submission
 
 # One picture is enough to see that a generator loads and answers.
 CHECKED_PAIRS = 1
 CHECK_TIME_LIMIT_S = 60
+
+
+class CheckpointChanged(Exception):
+    """The stored checkpoint is damaged or another one."""
 
 
 def perform(run: EvaluationRun, lease: Lease) -> None:
@@ -51,7 +56,7 @@ def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> N
     phase = run.submission.phase
     outputs = generate(run, lease, references, pairs=len(references.pairs)).outputs
     with step(run, lease, "preparing"):
-        scorer = make_scorer(phase, references)
+        scorer = make_scorer(phase)
         scorer.prepare(_reporter(lease, "preparing"))
     with step(run, lease, "scoring"):
         card = scorer.score(
@@ -100,24 +105,36 @@ def generate(
     return made
 
 
-def make_scorer(phase: Phase, references: ReferenceImages) -> Scorer:
-    return _scorer(phase.pk, phase.recipe.sha256, references.sha256)
-
-
-@lru_cache(maxsize=2)
-def _scorer(phase_id: int, _recipe_sha256: str, _references_sha256: str) -> Scorer:
-    # The hashes are part of the key only: a draft phase may still change its recipe or its set.
-    phase = Phase.objects.select_related("recipe", "reference_set").get(pk=phase_id)
-    discriminator: bytes | None = None
-    if phase.recipe.discriminator:
-        with phase.recipe.discriminator.open("rb") as file:
-            discriminator = file.read()
-    return Scorer(
+def make_scorer(phase: Phase) -> Scorer:
+    return _scorer(
         phase.recipe.as_value(),
-        load_references(phase.reference_set_id, phase.reference_set.sha256),
+        phase.recipe_id,
+        (phase.reference_set_id, phase.reference_set.sha256),
         phase.vgg,
         phase.inception,
-        discriminator,
+    )
+
+
+# By value: what a draft phase changes of its recipe, set or networks makes another scorer.
+@lru_cache(maxsize=2)
+def _scorer(
+    recipe: Recipe,
+    recipe_id: int,
+    references: tuple[int, str],
+    vgg: ExtractorPin,
+    inception: ExtractorPin,
+) -> Scorer:
+    discriminator: bytes | None = None
+    stored = ScoringRecipe.objects.get(pk=recipe_id).discriminator
+    if stored:
+        with stored.open("rb") as file:
+            discriminator = file.read()
+    return Scorer(
+        recipe,
+        load_references(*references),
+        vgg,
+        inception,
+        discriminator,  # refused if it is not the one that the recipe names
         cache_dir=settings.FEATURE_CACHE_DIR,
         weights_dir=settings.WEIGHTS_DIR,
     )
@@ -149,17 +166,31 @@ def step(run: EvaluationRun, lease: Lease, name: str) -> Iterator[None]:
 
 @contextmanager
 def local_copy(submission: Submission) -> Iterator[Path]:
-    """Give the checkpoint as a file of this machine, wherever it is stored."""
+    """Give the checkpoint as a file of this machine, wherever it is stored.
+
+    Raises:
+        CheckpointChanged: it is not what was uploaded; no participant is to blame for that.
+    """
     try:
         path = Path(submission.checkpoint.path)
     except NotImplementedError:  # a storage without paths, such as S3
         path = None
     if path is not None:
+        with path.open("rb") as file:
+            _require_unchanged(submission, hashlib.file_digest(file, "sha256").hexdigest())
         yield path
         return
     with NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
+        digest = hashlib.sha256()
         with submission.checkpoint.open("rb") as file:
             for chunk in file.chunks():
+                digest.update(chunk)
                 copy.write(chunk)
         copy.flush()
+        _require_unchanged(submission, digest.hexdigest())
         yield Path(copy.name)
+
+
+def _require_unchanged(submission: Submission, found: str) -> None:
+    if found != submission.sha256:
+        raise CheckpointChanged(f"the stored file has SHA-256 {found}, not {submission.sha256}")
