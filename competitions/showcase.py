@@ -62,6 +62,11 @@ class Card:
     teams: int
     submissions: int
 
+    @property
+    def surrogates(self) -> list[str]:
+        """Name the stand-in weights that any phase scores with, each once."""
+        return sorted({name for phase in self.phases for name in phase.surrogates})
+
 
 @dataclass(frozen=True)
 class Credit:

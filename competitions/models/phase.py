@@ -12,6 +12,7 @@ from competitions.models.competition import Competition
 from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ReferenceSet
 from competitions.people import Viewer
+from styletransfer.pretrained import is_surrogate
 from styletransfer.values import ExtractorPin
 
 
@@ -111,4 +112,8 @@ class Phase(models.Model):
     @property
     def uses_surrogates(self) -> bool:
         """Say whether scores come from stand-in weights, which every page must then show."""
-        return "surrogate" in self.vgg_name or "surrogate" in self.inception_name
+        return bool(self.surrogates)
+
+    @property
+    def surrogates(self) -> list[str]:
+        return [name for name in (self.vgg_name, self.inception_name) if is_surrogate(name)]

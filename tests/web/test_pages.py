@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
-from competitions.models import ImageRole, LeaderboardEntry, ReferenceImage
+from competitions.models import ImageRole, LeaderboardEntry, Phase, ReferenceImage
 from competitions.services import publish_entry
 from evaluation.models import EvaluationRun
 from submissions.models import Submission
@@ -145,8 +145,10 @@ def test_the_board_marks_baselines_and_names_stand_in_weights(client: Client) ->
     assert "baseline" in text
     assert "vgg19-surrogate-1" in text
     assert "Stand-in weights" in text
-    published = make_phase(vgg_name="vgg19", inception_name="fid-inception")
-    assert "Stand-in weights" not in read(client, published.get_absolute_url())
+    assert "stand-in weights: inception-surrogate-1, vgg19-surrogate-1" in read(client, "/")
+    Phase.objects.update(vgg_name="vgg19", inception_name="fid-inception")
+    assert "Stand-in weights" not in read(client, phase.get_absolute_url())
+    assert "stand-in weights" not in read(client, "/")
 
 
 def test_a_board_that_has_not_changed_is_not_sent_again(client: Client) -> None:
