@@ -2,7 +2,9 @@
 
 import hashlib
 import multiprocessing
+import os
 import platform
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -13,6 +15,14 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 VENDOR = ROOT / "static" / "vendor"
+PACKAGES = ("platform", "competitions", "submissions", "evaluation", "styletransfer")
+# For each import contract of pyproject.toml a line that breaks it, and where.
+PLANTED = {
+    "Django apps point one way": ("competitions", "import submissions.models"),
+    "The torch core knows nothing of the web": ("styletransfer", "import django.db"),
+    "The web tier never loads torch": ("submissions", "import torch"),
+    "Only the runner drives the core": ("evaluation", "import styletransfer.scoring"),
+}
 HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "scipy", "skimage", "sklearn")
 
 
@@ -56,6 +66,23 @@ def test_the_web_process_never_loads_torch(module: str) -> None:
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
     )
     assert run_python(code) == "[]"
+
+
+def test_every_import_contract_can_be_broken(tmp_path: Path) -> None:
+    for name in PACKAGES:
+        shutil.copytree(ROOT / name, tmp_path / name)
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    for package, line in PLANTED.values():
+        (tmp_path / package / "planted.py").write_text(f"{line}\n")
+    done = subprocess.run(
+        [Path(sys.executable).with_name("lint-imports"), "--no-cache"],
+        cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{tmp_path / 'platform'}"},
+        capture_output=True,
+        text=True,
+    )
+    contracts = [line for line in done.stdout.splitlines() if line.endswith((" KEPT", " BROKEN"))]
+    assert contracts == [f"{name} BROKEN" for name in PLANTED], done.stdout + done.stderr
 
 
 def test_the_core_knows_no_web_framework() -> None:
