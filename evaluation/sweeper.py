@@ -83,7 +83,12 @@ def resend() -> int:
             F("queued_at").asc(nulls_first=True), "created_at", "pk"
         )[:RESENT_AT_ONCE]
         rows = Submission.objects.filter(pk__in=[row.pk for row in head])
-        for submission in rows.filter(Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=stale)):
-            dispatch.send(submission.pk, status)
+        overdue = rows.filter(Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=stale))
+        # Enough for the head of the line: no pile grows while there is no worker to read it.
+        if not overdue or dispatch.unread(status) >= RESENT_AT_ONCE:
+            continue
+        for submission in overdue:
+            if not dispatch.send(submission.pk, status):
+                return sent  # nor would the next
             sent += 1
     return sent

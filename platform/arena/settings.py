@@ -226,7 +226,14 @@ BROKER_DIR = VAR_DIR / "broker"
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://localhost"
 if REDIS_URL:
     # Far longer than any run: a worker that dies is noticed by its lease, not by the broker.
-    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {"visibility_timeout": 6 * 3600}
+    CELERY_BROKER_TRANSPORT_OPTIONS: dict[str, object] = {
+        "visibility_timeout": 6 * 3600,
+        # Where Redis is away, an upload or a sweep that wants to send a message goes on at once.
+        "max_retries": 1,
+        "interval_start": 0,
+        "interval_step": 0.1,
+        "interval_max": 0.1,
+    }
 else:
     for _folder in (BROKER_DIR / "queue", BROKER_DIR / "control"):
         _folder.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -127,3 +127,11 @@ def test_a_message_that_is_old_is_sent_again(messages: Path) -> None:
     )
     assert sweeper.resend() == 1
     assert len(list(messages.iterdir())) == 1
+
+
+def test_messages_do_not_pile_up_while_no_worker_reads_them(messages: Path) -> None:
+    make_submission(status=Status.QUEUED)
+    for _ in range(3 * sweeper.RESENT_AT_ONCE):
+        Submission.objects.update(dispatched_at=now() - timedelta(hours=1))
+        sweeper.resend()
+    assert len(list(messages.iterdir())) == sweeper.RESENT_AT_ONCE

@@ -167,12 +167,12 @@ def test_without_a_broker_a_submission_waits_for_the_sweeper(
     app: Any = current_app
     before = dict(app.conf.broker_transport_options)
     app.conf.broker_transport_options = {**before, **options}
-    app.pool.force_close_all()
+    app._after_fork()  # forget the connections
     try:
         submission = submit()
     finally:
         app.conf.broker_transport_options = before
-        app.pool.force_close_all()
+        app._after_fork()
     submission.refresh_from_db()
     assert submission.status == Status.CHECKING
     assert submission.dispatched_at is None
