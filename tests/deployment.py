@@ -86,6 +86,17 @@ class Deployment:
                         found[int(folder.name)] = command
         return found
 
+    def has_loaded(self, part: str, library: str) -> bool:
+        """Say whether a program of the launcher, or a process below it, has loaded a library."""
+        top = self.pid_of(part)
+        assert top is not None, f"{part} does not run"
+        family, waiting = set(), [top]
+        while waiting:
+            family.add(pid := waiting.pop())
+            for threads in Path(f"/proc/{pid}/task").glob("*/children"):
+                waiting += map(int, threads.read_text().split())
+        return any(library in Path(f"/proc/{pid}/maps").read_text() for pid in family)
+
     def pid_of(self, part: str) -> int | None:
         """Return the number of a direct child of the launcher whose command line has ``part``."""
         children = Path(f"/proc/{self.launcher.pid}/task/{self.launcher.pid}/children").read_text()

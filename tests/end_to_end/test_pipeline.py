@@ -47,6 +47,10 @@ def test_a_generator_is_checked_run_scored_and_ranked(site: Site, tmp_path: Path
     rows = [row for row in board["results"] if row["submission"] == made["id"]]
     assert rows[0]["rank"] is not None
     assert len(ended["outputs"]) == PAIRS
+    # The web server has served all that, the worker has scored it: only one of them needs torch.
+    assert site.deployment.has_loaded("-Q evaluation", "libtorch")
+    assert not site.deployment.has_loaded("granian", "libtorch")
+    assert not site.deployment.has_loaded("granian", "onnxruntime")
 
 
 def test_the_pictures_are_exactly_what_the_generator_made(site: Site, tmp_path: Path) -> None:
