@@ -18,6 +18,10 @@ from submissions.api import SubmissionOut
 from submissions.models import Submission
 
 
+# What a page too shows to the team and the organizers only; the score card names the file's hash.
+FOR_MANAGERS = ("file_name", "size_bytes", "manifest")
+
+
 class SubmissionDetailOut(SubmissionOut):
     """A submission with what was found; what the viewer may not see is null."""
 
@@ -37,7 +41,7 @@ class SubmissionDetailOut(SubmissionOut):
         self.is_manager = manageable.filter(pk=submission.pk).exists()
         body = super().to_representation(submission)
         if not self.is_manager:
-            body["file_name"] = None
+            body |= dict.fromkeys(FOR_MANAGERS)
         return body
 
     def get_scores(self, submission: Submission) -> dict[str, Any]:

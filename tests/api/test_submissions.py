@@ -132,15 +132,15 @@ def test_a_failed_submission_explains_itself_to_its_team_only(entrant: Entrant) 
         assert outsider.get(address_of(failed)).status_code == 404
 
 
-def test_anybody_reads_a_scored_submission_but_not_its_log_and_file_name(db: None) -> None:
+def test_anybody_reads_a_scored_submission_but_not_what_is_its_teams_own(db: None) -> None:
     scored = make_scored_submission(value=2.0)
     body = read(client_for(), scored)
     assert body["status"] == "scored"
     assert body["scores"]["total"] == {"value": 2.0, "low": 1.9, "high": 2.1}
     assert body["scores"].keys() == set(scored.phase.recipe.metrics)
     assert body["card"] == {"scores": {}}
-    assert body["log"] is None
-    assert body["file_name"] is None
+    private = ("log", "file_name", "size_bytes", "manifest")
+    assert [body[key] for key in private] == [None] * len(private)
     assert [row["position"] for row in body["outputs"]] == [0, 1]
     assert body["outputs"][0]["scores"]["content"] == 2.0
     assert body["outputs"][0]["content"] == "content-0"
