@@ -17,7 +17,6 @@ from evaluation.models import EvaluationRun, ImageScore, Output
 from submissions.api import SubmissionOut
 from submissions.models import Submission
 
-
 # What a page too shows to the team and the organizers only; the score card names the file's hash.
 FOR_MANAGERS = ("file_name", "size_bytes", "manifest")
 
