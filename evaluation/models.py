@@ -52,6 +52,12 @@ class EvaluationRun(models.Model):
         verbose_name = _("evaluation run")
         verbose_name_plural = _("evaluation runs")
         ordering = ["submission", "attempt"]
+        indexes = [
+            # The sweeper looks for open runs every few seconds; there are as many as workers.
+            models.Index(
+                name="run_open", fields=["started_at"], condition=Q(outcome=Outcome.RUNNING)
+            )
+        ]
         constraints = [
             models.UniqueConstraint(fields=["submission", "attempt"], name="run_attempt_unique"),
             models.CheckConstraint(condition=Q(stage__in=Stage.values), name="run_stage_known"),

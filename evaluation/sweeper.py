@@ -31,7 +31,9 @@ class Swept:
 
 
 def sweep() -> Swept:
-    return Swept(lost=take_from_the_lost(), retried=retry_faults(), resent=resend())
+    lost = take_from_the_lost()
+    close_abandoned_runs()
+    return Swept(lost=lost, retried=retry_faults(), resent=resend())
 
 
 def take_from_the_lost() -> int:
@@ -55,6 +57,21 @@ def take_from_the_lost() -> int:
             "the worker of submission %s was lost: now %s", submission.pk, submission.status
         )
     return taken
+
+
+def close_abandoned_runs() -> int:
+    """Close runs that ended without a word, their submission having gone on without them.
+
+    That is: it was cancelled when their worker was dead, or the worker could not record its end.
+    """
+    quiet = now() - 3 * settings.EVALUATION_LEASE  # a worker that lives has noticed by then
+    return (
+        EvaluationRun.objects.filter(
+            outcome=Outcome.RUNNING, started_at__lt=quiet, submission__status_changed_at__lt=quiet
+        )
+        .exclude(submission__attempt=F("attempt"), submission__lease_expires_at__isnull=False)
+        .update(outcome=Outcome.LOST, finished_at=now())
+    )
 
 
 def retry_faults() -> int:

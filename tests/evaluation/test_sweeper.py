@@ -9,7 +9,7 @@ from django.conf import settings
 from django.utils.timezone import now
 
 from evaluation import services, sweeper
-from evaluation.models import Outcome, Stage
+from evaluation.models import EvaluationRun, Outcome, Stage
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_submission
@@ -55,6 +55,23 @@ def test_a_silent_workers_submission_is_waiting_again(
     run.refresh_from_db()
     assert run.outcome == Outcome.LOST
     assert services.begin(submission, stage, worker="next") is not None
+
+
+def test_a_run_is_closed_whose_submission_was_cancelled_after_its_worker_died() -> None:
+    submission = make_submission(status=Status.QUEUED)
+    run = services.begin(submission, Stage.SCORE, worker="dies")
+    alive = services.begin(make_submission(status=Status.QUEUED), Stage.SCORE, worker="lives")
+    assert run is not None
+    assert alive is not None
+    assert submission.move(Status.CANCELLED, finished_at=now())
+    assert sweeper.close_abandoned_runs() == 0  # its worker may be about to notice
+    long_ago = now() - timedelta(hours=1)
+    EvaluationRun.objects.update(started_at=long_ago)
+    Submission.objects.update(status_changed_at=long_ago)
+    sweeper.sweep()
+    run.refresh_from_db()
+    alive.refresh_from_db()
+    assert (run.outcome, alive.outcome) == (Outcome.LOST, Outcome.RUNNING)
 
 
 def test_a_worker_that_still_renews_keeps_its_submission() -> None:
