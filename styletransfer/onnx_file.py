@@ -215,7 +215,11 @@ def _require_picture(value: onnx.ValueInfoProto) -> tuple[Side, Side]:
     name, tensor = shorten(value.name), value.type.tensor_type
     if tensor.elem_type != _Tensor.FLOAT:
         raise CheckpointRejected(
-            "wrong_dtype", key=name, expected="FLOAT", found=_type_name(tensor.elem_type)
+            "wrong_dtype",
+            problem="picture",
+            key=name,
+            expected="FLOAT",
+            found=_type_name(tensor.elem_type),
         )
     if not tensor.HasField("shape"):
         return None, None
@@ -242,7 +246,11 @@ def _require_one_output(graph: onnx.GraphProto) -> str:
     kind = output.type.tensor_type.elem_type
     if kind not in (_Tensor.UNDEFINED, _Tensor.FLOAT):
         raise CheckpointRejected(
-            "wrong_dtype", key=shorten(output.name), expected="FLOAT", found=_type_name(kind)
+            "wrong_dtype",
+            problem="picture",
+            key=shorten(output.name),
+            expected="FLOAT",
+            found=_type_name(kind),
         )
     return str(output.name)
 

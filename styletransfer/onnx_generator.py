@@ -48,7 +48,11 @@ class OnnxGenerator:
         if not isinstance(output, np.ndarray) or output.dtype != np.float32:
             found = str(getattr(output, "dtype", type(output).__name__))
             raise CheckpointRejected(
-                "wrong_dtype", key=shorten(self.output), expected="float32", found=found
+                "wrong_dtype",
+                problem="picture",
+                key=shorten(self.output),
+                expected="float32",
+                found=found,
             )
         return output
 

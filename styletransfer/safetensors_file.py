@@ -60,7 +60,9 @@ def read_header(data: bytes | memoryview) -> Header:
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         _corrupt("metadata")
     if len(table) > MAX_TENSORS:
-        raise CheckpointRejected("too_many_parameters", tensors=len(table), limit=MAX_TENSORS)
+        raise CheckpointRejected(
+            "too_many_parameters", problem="tensors", found=len(table), limit=MAX_TENSORS
+        )
     entries = {key: _parse_entry(key, value) for key, value in table.items()}
     _require_tiling(entries, len(data) - start)
     return Header(entries, start)

@@ -105,6 +105,56 @@ _TEXTS: dict[str, "str | Promise"] = {
     ),
 }
 CODES = frozenset(_TEXTS)
+# Where one code stands for problems that need different words, the fact ``problem`` tells them.
+_SPECIAL: dict[tuple[str, str], "str | Promise"] = {
+    ("too_many_parameters", "tensors"): gettext_lazy(
+        "The file holds {found} tensors; at most {limit} are accepted."
+    ),
+    ("wrong_dtype", "picture"): gettext_lazy(
+        "The generator takes or returns {key} as {found}. Export it with float32 pictures."
+    ),
+    ("wrong_inputs", "layout"): gettext_lazy(
+        "The generator's input {key} has the shape {found}; it must be {expected}: one RGB "
+        "picture, channels first. Export it that way."
+    ),
+    ("output_shape", "outputs"): gettext_lazy(
+        "The ONNX graph has {found} outputs. Export it with a single one, the picture."
+    ),
+}
+# What the core calls the reasons and kinds it finds.
+_WORDS: dict[str, "str | Promise"] = {
+    # Damaged files
+    "truncated": gettext_lazy("it ends too early"),
+    "header_too_long": gettext_lazy("its header is too long"),
+    "header_json": gettext_lazy("its header can't be read"),
+    "metadata": gettext_lazy("the metadata in its header can't be read"),
+    "duplicate_key": gettext_lazy("it holds a tensor twice"),
+    "entry": gettext_lazy("its header describes a tensor that can't be"),
+    "tensor_shape": gettext_lazy("a tensor has a shape that can't be"),
+    "tensor_size": gettext_lazy("a tensor has more or fewer numbers than its shape says"),
+    "overlap": gettext_lazy("tensors overlap"),
+    "hole": gettext_lazy("there is a gap between tensors"),
+    "trailing_bytes": gettext_lazy("something follows the last tensor"),
+    "safetensors": gettext_lazy("safetensors can't load it"),
+    "protobuf": gettext_lazy("ONNX can't read it"),
+    "no_graph": gettext_lazy("there is no graph in it"),
+    # ONNX graphs
+    "functions": gettext_lazy("it defines functions of its own"),
+    "function_attribute": gettext_lazy("an attribute refers to a function"),
+    "sub_graph_or_sparse_attribute": gettext_lazy("an operator holds a graph or a sparse tensor"),
+    "sparse_weights": gettext_lazy("it has sparse weights"),
+    "training_info": gettext_lazy("it holds what is needed for training only"),
+    "repeated_weight": gettext_lazy("two weights have the same name"),
+    "too_many_nodes": gettext_lazy("it has too many operators"),
+    "too_many_tensors": gettext_lazy("it has too many tensors"),
+    "runtime": gettext_lazy("ONNX Runtime can't load it"),
+    # Kinds of files; those that have a name of their own go by it
+    "git_lfs_pointer": gettext_lazy("a Git LFS pointer in the place of the file"),
+    "picture": gettext_lazy("a picture"),
+    "program": gettext_lazy("a program"),
+    "text": gettext_lazy("text"),
+    "unknown": gettext_lazy("something unknown"),
+}
 
 
 class _Facts(dict[str, str]):
@@ -112,10 +162,16 @@ class _Facts(dict[str, str]):
         return "?"
 
 
-def _shown(fact: Any) -> str:
-    if isinstance(fact, list | tuple):
-        return ", ".join(str(part) for part in fact) or _("none")
-    return str(fact)
+def _shown(name: str, fact: Any) -> str:
+    if name in {"reason", "kind"}:
+        return str(_WORDS.get(fact, fact))
+    if not isinstance(fact, list | tuple):
+        return str(fact)
+    if any(isinstance(part, int) for part in fact):  # a shape; None is a side of any length
+        return " \N{MULTIPLICATION SIGN} ".join(
+            _("any") if part is None else str(part) for part in fact
+        )
+    return ", ".join(str(part) for part in fact) or _("none")
 
 
 @dataclass(frozen=True)
@@ -126,8 +182,9 @@ class Failure:
     @property
     def detail(self) -> str:
         """One sentence in the reader's language."""
-        text = str(_TEXTS.get(self.code, _TEXTS["refused"]))
-        shown = _Facts({key: _shown(fact) for key, fact in self.facts.items()})
+        special = _SPECIAL.get((self.code, str(self.facts.get("problem"))))
+        text = str(special or _TEXTS.get(self.code, _TEXTS["refused"]))
+        shown = _Facts({name: _shown(name, fact) for name, fact in self.facts.items()})
         return text.format_map(shown)
 
     def to_json(self) -> dict[str, str]:

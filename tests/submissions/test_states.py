@@ -1,11 +1,15 @@
+import re
 from collections.abc import Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 
+import styletransfer
+from styletransfer.errors import REFUSALS
 from submissions.failures import CODES, Failure
 from submissions.models import Submission
 from submissions.states import (
@@ -155,6 +159,46 @@ def test_facts_are_shown_as_they_are_even_with_braces_in_them() -> None:
     detail = Failure("unsupported_operator", {"operator": "{__class__} {0}"}).detail
     assert "{__class__} {0}" in detail
     assert "none" in Failure("wrong_keys", {"missing": [], "unexpected": ["a"]}).detail
+
+
+def test_every_refusal_of_the_core_has_a_sentence_of_its_own() -> None:
+    assert set(REFUSALS) <= CODES
+
+
+def test_every_reason_of_the_core_is_told_in_words() -> None:
+    core = Path(styletransfer.__file__).parent
+    found = set()
+    for name in ("safetensors_file.py", "onnx_file.py", "onnx_generator.py", "checkpoint.py"):
+        text = (core / name).read_text()
+        found |= set(re.findall(r'(?:_corrupt\(|_refuse\(|reason=)"(\w+)"', text))
+    assert len(found) > 15
+    for reason in found:
+        assert f": {reason}." not in Failure("corrupt_file", {"reason": reason}).detail
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "words"),
+    [
+        (
+            "wrong_size",
+            {"expected": [256, 256], "found": [512, 512]},
+            "512 \N{MULTIPLICATION SIGN} 512 only",
+        ),
+        ("wrong_inputs", {"problem": "names", "expected": ["a"], "found": ["b"]}, "says a"),
+        (
+            "wrong_inputs",
+            {"problem": "layout", "key": "x", "expected": [1, 3, None, None], "found": [1, 4]},
+            "it must be 1 \N{MULTIPLICATION SIGN} 3 \N{MULTIPLICATION SIGN} any",
+        ),
+        ("output_shape", {"problem": "outputs", "expected": 1, "found": 2}, "has 2 outputs"),
+        ("too_many_parameters", {"problem": "tensors", "found": 9, "limit": 5}, "9 tensors"),
+        ("wrong_dtype", {"problem": "picture", "key": "x", "found": "INT8"}, "x as INT8"),
+        ("not_a_checkpoint", {"kind": "picture"}, "looks like: a picture"),
+        ("format_refused", {"kind": "pickle"}, "(pickle)"),
+    ],
+)
+def test_a_failure_says_what_is_wrong(code: str, facts: dict[str, Any], words: str) -> None:
+    assert words in Failure(code, facts).detail
 
 
 def test_a_code_nobody_knows_still_explains_itself() -> None:
