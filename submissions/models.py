@@ -145,10 +145,6 @@ class Submission(models.Model):
         return reverse("submission", args=[self.pk])
 
     @property
-    def is_active(self) -> bool:
-        return self.status in ACTIVE
-
-    @property
     def has_ended(self) -> bool:
         return is_final(self.status)
 
