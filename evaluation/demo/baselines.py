@@ -10,7 +10,7 @@ OPSET = 17
 IR_VERSION = 8
 
 GENERATOR_WIDTH = 8
-ONE_STYLE = "bouquet-dabs"  # the style image that the trained generator paints in
+ONE_STYLE = "night-impasto"  # the style image that the trained generator paints in
 
 
 @dataclass(frozen=True)

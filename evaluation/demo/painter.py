@@ -31,9 +31,9 @@ MANNERS = (*TECHNIQUES, "gouache", "ink")
 
 # (slug, manner, subject, seed) of the style images.
 STYLES: tuple[tuple[str, str, str, int], ...] = (
+    ("birches-knife", "knife", "forest", 203),
     ("night-impasto", "impasto", "night", 102),
     ("bouquet-dabs", "dabs", "bouquet", 202),
-    ("harbour-knife", "knife", "sea", 103),
     ("town-points", "points", "town", 104),
     ("sails-gouache", "gouache", "sea", 204),
     ("orchard-ink", "ink", "hills", 206),

@@ -73,18 +73,17 @@ class Trained:
         return save_discriminator(self.discriminator)
 
 
-def default_plan(alpha: float, beta: float) -> Plan:
-    """Return the plan behind the shipped files."""
-    return Plan(
-        Recipe(),
-        alpha=alpha,
-        beta=beta,
-        gamma=0.5,
-        steps=800,
-        copying_steps=200,
-        photo_share=0.8,
-        scale=SCALE,
-    )
+# Behind the shipped files.
+PLAN = Plan(
+    Recipe(),
+    alpha=1.0,
+    beta=1.0,
+    gamma=0.02,
+    steps=900,
+    copying_steps=300,
+    photo_share=0.8,
+    scale=SCALE,
+)
 
 
 @contextmanager
@@ -102,21 +101,16 @@ def reproducible() -> Iterator[None]:
 
 
 @reproducible()
-def train_baseline(
-    on_step: Callable[[Step], None] | None = None,
-    make_plan: Callable[[float, float], Plan] = default_plan,
-) -> Trained:
+def train_baseline(on_step: Callable[[Step], None] | None = None, plan: Plan = PLAN) -> Trained:
     """Train both networks from fixed seeds."""
     vgg, _ = load_vgg(VGG)
-    style = to_batch(_tile(style_image()))
+    style = to_batch([style_image()])
     contents = to_batch(training_photos(PHOTOS, WINDOW))
-    alpha, beta = _weigh(StyleTarget(vgg, Recipe(), style), contents[:24], style)
     rng = np.random.Generator(np.random.PCG64(9))
     reals = to_batch([cut_window(painting, WINDOW, rng) for painting in _training_paintings()])
     generator, discriminator = TransformerNet(GENERATOR_WIDTH), PatchGan(NDF)
     initialise(generator, seed=1)
     initialise(discriminator, seed=2)
-    plan = make_plan(alpha, beta)
     networks = generator, discriminator, vgg
     train(*networks, contents=contents, style=style, reals=reals, plan=plan, on_step=on_step)
     return Trained(generator.eval(), discriminator.eval())
@@ -125,23 +119,6 @@ def train_baseline(
 def style_image() -> Pixels:
     """Return the painting that the generator learns from."""
     return next(image.pixels for image in style_images() if image.name == ONE_STYLE)
-
-
-def _tile(picture: Pixels) -> list[Pixels]:
-    starts = np.linspace(0, len(picture) - WINDOW, 3).astype(int).tolist()
-    return [picture[y : y + WINDOW, x : x + WINDOW] for y in starts for x in starts]
-
-
-def _weigh(target: StyleTarget, photos: Tensor, style: Tensor) -> tuple[float, float]:
-    """Scale the terms as a calibrated recipe does: pasting and copying cost 1 each."""
-    pasted, copied = [], []
-    maps = target.content_maps(style)
-    for index, photo in enumerate(_singles(photos)):
-        kept = target.content_maps(photo)
-        pasted.append(float(content_loss(maps[index % len(maps)][None], kept)))
-        with torch.no_grad():
-            copied.append(float(target.measure(photo, kept)[1]))
-    return 1 / float(np.mean(pasted)), 1 / float(np.mean(copied))
 
 
 def _training_paintings() -> list[Pixels]:

@@ -1,6 +1,6 @@
 """The brief's training: Adam on the discriminator and on the generator, in turn.
 
-The generator minimises ``alpha content + beta style + gamma adversarial``; the discriminator
+The generator minimises ``alpha content + beta style + gamma adversarial``, the discriminator
 learns to tell real paintings (1) from what was not painted (0).
 """
 
@@ -24,9 +24,10 @@ class Plan:
     """How to train.
 
     Attributes:
-        recipe: layers, layer weights and normalisation; its alpha, beta and gamma count in
-            scoring only.
-        alpha, beta, gamma: weights of the content, style and adversarial terms.
+        recipe: layers, layer weights and normalisation; its other weights count in scoring only.
+        alpha, beta, gamma: weights of the content, style and adversarial terms. The first two
+            terms are relative to each photograph's own anchors: what pasting the style would cost
+            in content, and copying the photograph in style.
         batch: photographs per step of the generator.
         judged: paintings and photographs per step of the discriminator.
         copying_steps: steps at the start that only teach the generator to copy its input.
@@ -94,13 +95,13 @@ def train(
         discriminator: judges outputs in 0..1.
         vgg: frozen, deep enough for the plan's recipe.
         contents: photographs (n, 3, H, W) in 0..1.
-        style: the style image (1, 3, H', W') in 0..1, or windows of it.
+        style: the style image (1, 3, H', W') in 0..1, no smaller than the photographs.
         reals: paintings (m, 3, h, w) in 0..1.
         plan: weights, rates and lengths.
         on_step: told of every step's losses.
     """
     target = StyleTarget(vgg, plan.recipe, style)
-    kept = torch.cat([target.content_maps(photo[None]) for photo in contents])
+    kept, anchors = target.prepare(contents)
     rng = np.random.Generator(np.random.PCG64(plan.seed))
     photos, negatives = Deck(len(contents), rng), Deck(len(contents), rng)
     paintings = Deck(len(reals), rng)
@@ -108,9 +109,8 @@ def train(
     discriminator_adam = Adam(discriminator.parameters(), plan.discriminator_rate, (0.5, 0.999))
     for _ in range(plan.copying_steps):
         batch = contents[photos.deal(plan.batch)]
-        _descend(
-            generator_adam, (generator(batch * plan.scale) / plan.scale - batch).square().mean()
-        )
+        copied = generator(batch * plan.scale) / plan.scale
+        _descend(generator_adam, (copied - batch).square().mean())
     for number in range(plan.steps):
         _fade(generator_adam, plan.generator_rate, number / plan.steps)
         _fade(discriminator_adam, plan.discriminator_rate, number / plan.steps)
@@ -124,7 +124,8 @@ def train(
         judged = judged + plan.photo_share * discriminator_loss(real, taken)
         _descend(discriminator_adam, judged)
 
-        content, by_style = target.measure(outputs, kept[chosen])
+        losses = torch.stack(target.measure(outputs, kept[chosen]))
+        content, by_style = losses / anchors[chosen].mean(0)
         adversarial = generator_loss(discriminator(outputs)).mean()
         terms = plan.alpha * content, plan.beta * by_style, plan.gamma * adversarial
         _descend(generator_adam, sum(terms[1:], terms[0]))

@@ -13,22 +13,32 @@ from styletransfer.vgg import Vgg19
 
 
 class StyleTarget:
-    """Content and style losses against one style image.
-
-    The style may come as several windows (k, 3, h, w): their mean Gram matrices then carry the
-    same share of border as those of training windows of that size.
-    """
+    """Content and style losses against one style image."""
 
     def __init__(self, vgg: Vgg19, recipe: Recipe, style: Tensor) -> None:
         self.vgg, self.recipe = vgg, recipe
         layers = {recipe.content_layer, *recipe.style_layers}
         self.walk = partial(vgg.features, layers=layers)
+        self.style = style
         with torch.no_grad():
-            grams = {name: Gram.of(maps) for name, maps in self.walk(style).items()}
-        self.grams = {
-            name: Gram(gram.matrix.mean(dim=0, keepdim=True), gram.positions)
-            for name, gram in grams.items()
-        }
+            self.grams = {name: Gram.of(maps) for name, maps in self.walk(style).items()}
+
+    @torch.no_grad()
+    def prepare(self, photos: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the content maps of photographs, and (n, 2) what their losses are relative to.
+
+        An anchor below a third of the median counts as that third, or the few photographs that
+        resemble the style by chance would outweigh all others.
+        """
+        height, width = photos.shape[2:]
+        pasted = self.content_maps(self.style[..., :height, :width])
+        kept, anchors = [], []
+        for photo in photos:
+            maps = self.walk(photo[None])
+            kept.append(maps[self.recipe.content_layer])
+            anchors.append(torch.stack([content_loss(pasted, kept[-1]).mean(), self.compare(maps)]))
+        costs = torch.stack(anchors)
+        return torch.cat(kept), costs.maximum(costs.median(dim=0).values / 3)
 
     @torch.no_grad()
     def content_maps(self, contents: Tensor) -> Tensor:
