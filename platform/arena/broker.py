@@ -16,12 +16,13 @@ log = logging.getLogger(__name__)
 class Channel(filesystem.Channel):
     """kombu writes a message under its final name, and a reader of half of one ends its worker."""
 
-    def _put(self, queue: str, message: Any, **kwargs: Any) -> None:
+    # The stubs of kombu's two base classes name this parameter differently.
+    def _put(self, queue: str, payload: Any, **kwargs: Any) -> None:  # type: ignore[override]
         folder = Path(self.data_folder_out)
         name = f"{round(time.monotonic() * 1000)}_{uuid4()}.{queue}.msg"
         draft = folder / f".{name}"  # readers pass over names that begin with a dot
         try:
-            draft.write_text(dumps(message))
+            draft.write_text(dumps(payload))
             draft.rename(folder / name)
         except OSError as error:
             draft.unlink(missing_ok=True)
