@@ -91,7 +91,8 @@ def give_back(submission: Submission, target: Status) -> bool:
     code = ""
     if target == Status.PLATFORM_FAULT:
         code = "platform_fault_final" if spent else "platform_fault"
-    pause = timedelta(seconds=min(2**faults, 300)) if target == Status.PLATFORM_FAULT else None
+    # 4 s, 16 s, 1 min, 4 min: an outage of a few minutes must not use up all the tries.
+    pause = timedelta(seconds=min(4**faults, 900)) if target == Status.PLATFORM_FAULT else None
     return submission.move(
         target,
         attempt=F("attempt") + 1,

@@ -3,8 +3,11 @@
 Every act is a conditional update, so any number of sweepers may run at once.
 """
 
+import contextlib
 import logging
 from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -21,6 +24,7 @@ log = logging.getLogger(__name__)
 
 # Messages are hints: it is enough that the next few in line have one.
 RESENT_AT_ONCE = 8
+LONGEST_UPLOAD = timedelta(days=1)
 
 
 @dataclass(frozen=True)
@@ -33,6 +37,7 @@ class Swept:
 def sweep() -> Swept:
     lost = take_from_the_lost()
     close_abandoned_runs()
+    remove_broken_uploads()
     return Swept(lost=lost, retried=retry_faults(), resent=resend())
 
 
@@ -72,6 +77,18 @@ def close_abandoned_runs() -> int:
         .exclude(submission__attempt=F("attempt"), submission__lease_expires_at__isnull=False)
         .update(outcome=Outcome.LOST, finished_at=now())
     )
+
+
+def remove_broken_uploads() -> int:
+    """Remove what a web server that was killed had received; Django cleans up after the others."""
+    oldest = now().timestamp() - LONGEST_UPLOAD.total_seconds()
+    removed = 0
+    for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):
+        with contextlib.suppress(FileNotFoundError):  # finished in this moment
+            if path.stat().st_mtime < oldest:
+                path.unlink()
+                removed += 1
+    return removed
 
 
 def retry_faults() -> int:

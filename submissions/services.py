@@ -7,7 +7,7 @@ import unicodedata
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
@@ -16,6 +16,7 @@ from competitions.errors import Conflict, Forbidden, Invalid, TooLarge, Unavaila
 from competitions.models import Phase
 from competitions.people import User
 from competitions.policies import require_can_submit
+from competitions.services import freeze_reference_set
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
 from styletransfer.sniff import HEAD_BYTES, sniff
@@ -68,6 +69,9 @@ def _enter(submission: Submission, checkpoint: Upload) -> Submission:
             quota.lock(submission.phase, submission.team)
             require_not_sent_before(submission)
             quota.require_left(submission.phase, submission.team)
+            if submission.phase.reference_set.frozen_at is None:
+                # In use from here on: what is scored against may not change any more.
+                freeze_reference_set(submission.phase.reference_set)
             submission.checkpoint.save(name, checkpoint, save=False)
             submission.save(force_insert=True)
             # Robust: once the row is there, no trouble with the message may undo the upload.
@@ -93,8 +97,10 @@ def _enter(submission: Submission, checkpoint: Upload) -> Submission:
 
 def _discard(submission: Submission, stored: str) -> None:
     try:
+        if Submission.objects.filter(pk=submission.pk).exists():
+            return  # the answer to the commit was lost, not the commit
         submission.checkpoint.storage.delete(stored)
-    except OSError:
+    except (OSError, DatabaseError, InterfaceError):
         log.warning("could not remove %s, which no submission refers to", stored, exc_info=True)
 
 

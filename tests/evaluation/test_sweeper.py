@@ -1,5 +1,6 @@
 """What workers, brokers and the platform lose comes back."""
 
+import os
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 from django.utils.timezone import now
+from pytest_django import Settings
 
 from evaluation import services, sweeper
 from evaluation.models import EvaluationRun, Outcome, Stage
@@ -128,6 +130,16 @@ def test_a_fault_gives_way_to_the_same_file_sent_again() -> None:
     first.refresh_from_db()
     again.refresh_from_db()
     assert (first.status, again.status) == (Status.CANCELLED, Status.CHECKING)
+
+
+def test_an_upload_that_broke_off_long_ago_is_removed(settings: Settings, tmp_path: Path) -> None:
+    settings.FILE_UPLOAD_TEMP_DIR = tmp_path
+    for name, hours in (("old.upload.onnx", 25), ("new.upload.onnx", 1), ("old.other", 25)):
+        (tmp_path / name).touch()
+        moment = now().timestamp() - 3600 * hours
+        os.utime(tmp_path / name, (moment, moment))
+    assert sweeper.remove_broken_uploads() == 1
+    assert {path.name for path in tmp_path.iterdir()} == {"new.upload.onnx", "old.other"}
 
 
 def test_a_row_without_a_message_gets_one_and_only_one(messages: Path) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections
+from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from evaluation.sweeper import sweep
 
@@ -26,7 +26,7 @@ class Command(BaseCommand):
         while not stopped.is_set():
             try:
                 swept = sweep()
-            except DatabaseError:
+            except (DatabaseError, InterfaceError, OSError):
                 if once:
                     raise
                 log.exception("could not sweep; the next round tries again")
