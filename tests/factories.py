@@ -64,8 +64,10 @@ def make_png(seed: int, size: int = 32) -> bytes:
     return buffer.getvalue()
 
 
-def make_reference_set(*, pairs: int = 2, size: int = 32, reals: int = 3) -> ReferenceSet:
-    """Make a frozen set of small pictures: ``pairs`` contents, all with one style."""
+def make_reference_set(
+    *, pairs: int = 2, size: int = 32, reals: int = 3, is_frozen: bool = True
+) -> ReferenceSet:
+    """Make a set of small pictures: ``pairs`` contents, all with one style."""
     made = ReferenceSet.objects.create(name=f"references-{next(_serial)}", image_size=size)
     images: dict[str, list[ReferenceImage]] = {}
     for role, amount in ((ImageRole.CONTENT, pairs), (ImageRole.STYLE, 1), (ImageRole.REAL, reals)):
@@ -83,7 +85,8 @@ def make_reference_set(*, pairs: int = 2, size: int = 32, reals: int = 3) -> Ref
     for position, content in enumerate(images[ImageRole.CONTENT]):
         style = images[ImageRole.STYLE][0]
         Pair.objects.create(reference_set=made, position=position, content=content, style=style)
-    competition_services.freeze_reference_set(made)
+    if is_frozen:
+        competition_services.freeze_reference_set(made)
     return made
 
 

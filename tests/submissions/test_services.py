@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings as django_settings
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import OperationalError
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
@@ -13,7 +14,7 @@ from competitions.models import Phase
 from submissions import dispatch, services
 from submissions.models import Submission
 from submissions.states import MAY_BE_SENT_AGAIN, Status
-from tests.factories import MANIFEST, make_phase, make_team, make_user
+from tests.factories import MANIFEST, make_phase, make_reference_set, make_team, make_user
 from tests.uploads import MANIFEST_JSON, make_onnx, make_upload
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,16 @@ def test_a_submission_keeps_file_hash_and_a_manifest_written_out_in_full() -> No
     assert submission.manifest["channel_order"] == "RGB"
     assert submission.manifest["architecture"] is None
     assert submission.status == Status.CHECKING
+
+
+def test_the_first_submission_freezes_what_is_scored_against() -> None:
+    draft = make_reference_set(is_frozen=False)
+    submit(make_phase(reference_set=draft))
+    draft.refresh_from_db()
+    assert draft.frozen_at is not None
+    assert len(draft.sha256) == 64
+    with pytest.raises(ValidationError):
+        draft.images.all()[0].delete()
 
 
 def test_a_large_file_goes_from_disk_to_disk() -> None:
