@@ -39,11 +39,19 @@ class Lease:
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._lost = threading.Event()
+        self._seen_at = time.monotonic()
+        self._longest_gap = 0.0
         self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
 
     @property
     def is_lost(self) -> bool:
         return self._lost.is_set()
+
+    @property
+    def was_frozen(self) -> bool:
+        """Say whether this process stood still for long: then no clock says how slow a job is."""
+        gap = max(self._longest_gap, time.monotonic() - self._seen_at)
+        return gap > settings.EVALUATION_LEASE.total_seconds()
 
     def report(self, step: str, done: int = 0, of: int = 0) -> None:
         """Tell those who watch what is being done; written with the next renewal."""
@@ -71,6 +79,7 @@ class Lease:
             while True:
                 self._changed.wait(settings.EVALUATION_HEARTBEAT.total_seconds())
                 self._changed.clear()
+                self._note_time()
                 if self._closing.is_set():
                     return
                 if time.monotonic() > self._deadline:
@@ -78,8 +87,14 @@ class Lease:
                     os._exit(HUNG_EXIT_CODE)
                 if not self.is_lost:  # else nothing to keep, but the work may hang all the same
                     self._renew()
+                    self._note_time()
         finally:
             connection.close()  # this thread's own
+
+    def _note_time(self) -> None:
+        moment = time.monotonic()
+        self._longest_gap = max(self._longest_gap, moment - self._seen_at)
+        self._seen_at = moment
 
     def _renew(self) -> None:
         try:

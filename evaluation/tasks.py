@@ -70,8 +70,11 @@ def _do(run: EvaluationRun, lease: Lease) -> None:
         runner.perform(run, lease)
     except CheckpointRejected as error:
         run.log = "\n".join(getattr(error, "__notes__", []))  # the sandbox's own words
-        services.record_refusal(run, code=error.code, facts=error.facts)
         log.info("submission %s: %s", run.submission_id, error)
+        if error.code == "too_slow" and lease.was_frozen:
+            services.record_fault(run, reason="The worker stood still while the generator ran.")
+        else:
+            services.record_refusal(run, code=error.code, facts=error.facts)
     except SandboxStopped:
         services.record_stopped(run)
         log.info("submission %s was stopped", run.submission_id)

@@ -1,5 +1,6 @@
 """A lease keeps a submission while its worker lives, and lets go of it when it hangs."""
 
+import signal
 import subprocess
 import sys
 import time
@@ -101,3 +102,34 @@ def test_a_worker_that_hangs_ends_itself(deadline: int, act: str, tmp_path: Path
         timeout=50,
     )
     assert done.returncode == HUNG_EXIT_CODE, done.stderr
+
+
+FREEZE = """
+import time
+from datetime import timedelta
+from django.core.management import call_command
+call_command("migrate", verbosity=0)
+from evaluation.lease import Lease
+from tests.evaluation.test_lease import claim
+with Lease(claim(), deadline=timedelta(minutes=1)) as lease:
+    time.sleep(2)
+    print(lease.was_frozen, flush=True)
+    time.sleep(2)
+    print(lease.was_frozen, flush=True)
+"""
+
+
+def test_a_worker_that_was_stopped_for_a_while_knows_it(tmp_path: Path) -> None:
+    env = {
+        "ARENA_VAR": str(tmp_path / "var"),
+        "ARENA_HEARTBEAT_SECONDS": "1",
+        "ARENA_LEASE_SECONDS": "4",
+    }
+    command = [sys.executable, str(ROOT / "manage.py"), "shell", "-v", "0", "-c", FREEZE]
+    with subprocess.Popen(command, env=env, cwd=ROOT, stdout=subprocess.PIPE, text=True) as child:
+        assert child.stdout is not None
+        assert child.stdout.readline() == "False\n"
+        child.send_signal(signal.SIGSTOP)
+        time.sleep(5)
+        child.send_signal(signal.SIGCONT)
+        assert child.stdout.readline() == "True\n"
