@@ -10,6 +10,7 @@ from tempfile import NamedTemporaryFile
 
 import numpy as np
 from django.conf import settings
+from django.db import close_old_connections
 
 from competitions.models import Pair, Phase, ScoringRecipe
 from evaluation import services
@@ -162,6 +163,8 @@ def step(run: EvaluationRun, lease: Lease, name: str) -> Iterator[None]:
         yield
     finally:
         run.steps[name] = round(time.monotonic() - started, 3)
+        # A step takes long enough for a database to be restarted: what it found shall not be lost.
+        close_old_connections()
 
 
 @contextmanager
