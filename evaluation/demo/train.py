@@ -78,10 +78,10 @@ PLAN = Plan(
     Recipe(),
     alpha=1.0,
     beta=1.0,
-    gamma=0.02,
-    steps=900,
+    gamma=0.03,
+    steps=1500,
     copying_steps=300,
-    photo_share=0.8,
+    photo_share=0.99,
     scale=SCALE,
 )
 

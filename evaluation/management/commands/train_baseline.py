@@ -8,9 +8,9 @@ from django.utils.translation import gettext as _
 
 
 class Command(BaseCommand):
-    """Writes one_style.safetensors and discriminator.safetensors."""
+    """Writes one_style.safetensors, discriminator.safetensors and calibration.json."""
 
-    help = "Train the demo's generator and discriminator and write both files."
+    help = "Train the demo's generator and discriminator; write both and the recipes' weights."
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -22,6 +22,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         # Torch stays out of every other command.
+        from evaluation.demo.calibration import FILE_NAME, calibrate_phases, to_json
         from evaluation.demo.train import judge, train_baseline
         from styletransfer.training.loop import Step
 
@@ -37,6 +38,8 @@ class Command(BaseCommand):
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "one_style.safetensors").write_bytes(trained.generator_bytes())
         (folder / "discriminator.safetensors").write_bytes(trained.discriminator_bytes())
+        weights = calibrate_phases(trained.discriminator_bytes())
+        (folder / FILE_NAME).write_text(to_json(weights))
         report = judge(trained)
         self.stdout.write(
             f"content_relative {report.content_relative:.4f}"
@@ -44,4 +47,4 @@ class Command(BaseCommand):
         )
         for name, total in report.total.items():
             self.stdout.write(f"total {name}: {total:.4f}")
-        self.stdout.write(_("Wrote both files to %(folder)s.") % {"folder": folder})
+        self.stdout.write(_("Wrote three files to %(folder)s.") % {"folder": folder})
