@@ -4,6 +4,7 @@ import logging
 import os
 import threading
 import time
+from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self
@@ -27,13 +28,21 @@ def next_expiry() -> Any:
 class Lease:
     """Renews a claimed row in a thread and carries progress with it.
 
-    Everybody who waits for work asks ``is_lost``: it becomes true when the row was cancelled or
-    taken over. Work that passes ``deadline`` hangs in code that can't be asked: the process ends
-    and the sweeper hands the submission to another.
+    Everybody who waits for work asks ``should_stop``: it becomes true when the row was cancelled
+    or taken over (``is_lost``), or when the worker is to end and can give the row back. Work that
+    passes ``deadline`` hangs in code that can't be asked: the process ends and the sweeper hands
+    the submission to another.
     """
 
-    def __init__(self, submission: Submission, *, deadline: timedelta) -> None:
+    def __init__(
+        self,
+        submission: Submission,
+        *,
+        deadline: timedelta,
+        is_ending: Callable[[], bool] = lambda: False,
+    ) -> None:
         self._submission = submission
+        self._is_ending = is_ending
         self._deadline = time.monotonic() + deadline.total_seconds()
         self._progress: dict[str, object] = {}
         self._changed = threading.Event()
@@ -46,6 +55,10 @@ class Lease:
     @property
     def is_lost(self) -> bool:
         return self._lost.is_set()
+
+    @property
+    def should_stop(self) -> bool:
+        return self.is_lost or self._is_ending()
 
     @property
     def was_frozen(self) -> bool:

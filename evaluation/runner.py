@@ -99,7 +99,7 @@ def generate(
                 cpu_threads=settings.EVALUATION_THREADS,
             ),
             on_progress=_reporter(lease, "generating"),
-            should_stop=lambda: lease.is_lost,
+            should_stop=lambda: lease.should_stop,
         )
     run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
     run.log = made.log
@@ -146,7 +146,7 @@ def _reporter(lease: Lease, name: str) -> Callable[[int, int], None]:
 
     def report(done: int, of: int) -> None:
         lease.report(name, done, of)
-        if lease.is_lost:
+        if lease.should_stop:
             raise SandboxStopped
 
     return report
@@ -155,7 +155,7 @@ def _reporter(lease: Lease, name: str) -> Callable[[int, int], None]:
 @contextmanager
 def step(run: EvaluationRun, lease: Lease, name: str) -> Iterator[None]:
     """Time a step, show it to those who watch; do not begin it if there is no reason to go on."""
-    if lease.is_lost:
+    if lease.should_stop:
         raise SandboxStopped
     lease.report(name)
     started = time.monotonic()

@@ -76,6 +76,16 @@ def record_stopped(run: EvaluationRun) -> None:
     _finish(run, Outcome.STOPPED)
 
 
+def hand_back(run: EvaluationRun) -> None:
+    """Let another worker have the submission at once: this one was asked to end, no fault."""
+    target = Status.CHECKING if run.stage == Stage.CHECK else Status.QUEUED
+    with transaction.atomic():
+        run.submission.move(
+            target, attempt=F("attempt") + 1, dispatched_at=None, started_at=None, step=""
+        )
+        _finish(run, Outcome.STOPPED)
+
+
 def give_back(submission: Submission, target: Status) -> bool:
     """Take a submission from its attempt after the platform let it down.
 

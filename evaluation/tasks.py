@@ -8,7 +8,7 @@ from uuid import UUID
 from celery import Task, shared_task
 
 # The worker's start-up checks hang on this import.
-from evaluation import services, worker  # noqa: F401
+from evaluation import services, worker
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
 from evaluation.sandbox import SandboxStopped
@@ -41,6 +41,8 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
     A message that comes twice finds the row claimed and does nothing. A worker that dies leaves
     the row with a lease that runs out; the sweeper then gives the submission to another.
     """
+    if worker.is_ending():
+        return  # the sweeper sends another message, which finds another worker
     submission = (
         Submission.objects.select_related("phase__recipe", "phase__reference_set", "team")
         .filter(pk=submission_id)
@@ -53,7 +55,7 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
     if run is None:
         log.info("submission %s is not waiting: nothing to do", submission_id)
         return
-    with Lease(submission, deadline=_deadline(submission)) as lease:
+    with Lease(submission, deadline=_deadline(submission), is_ending=worker.is_ending) as lease:
         _do(run, lease)
 
 
@@ -76,7 +78,10 @@ def _do(run: EvaluationRun, lease: Lease) -> None:
         else:
             services.record_refusal(run, code=error.code, facts=error.facts)
     except SandboxStopped:
-        services.record_stopped(run)
+        if lease.is_lost:
+            services.record_stopped(run)
+        else:
+            services.hand_back(run)
         log.info("submission %s was stopped", run.submission_id)
     except Exception as error:
         log.exception("submission %s: platform fault", run.submission_id)

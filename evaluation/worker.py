@@ -2,14 +2,16 @@
 
 import logging
 import sys
+import threading
 from functools import cache
 from typing import Any
 
-from celery.signals import worker_init, worker_shutdown
+from celery.signals import worker_init, worker_shutdown, worker_shutting_down
 
 from evaluation.sandbox import SandboxPool, SandboxUnavailable, self_test
 
 log = logging.getLogger(__name__)
+_ending = threading.Event()
 
 
 @cache
@@ -28,6 +30,16 @@ def _refuse_to_start_unsafely(**_kwargs: Any) -> None:
         sys.exit(f"stylearena: no sandbox, so no submissions are taken: {error}")
     sandboxes()
     log.info("sandbox tested: ready for submissions")
+
+
+def is_ending() -> bool:
+    """Say whether this worker was asked to end: it then gives back what it holds."""
+    return _ending.is_set()
+
+
+@worker_shutting_down.connect
+def _note_the_end(**_kwargs: Any) -> None:
+    _ending.set()
 
 
 @worker_shutdown.connect

@@ -105,3 +105,21 @@ def test_a_running_submission_stops_when_it_is_cancelled(site: Site, tmp_path: P
     assert (status, answer["code"]) == (409, "already_ended")
     time.sleep(3)
     assert site.status(made["id"]) == "cancelled"
+
+
+def test_a_worker_that_is_stopped_gives_back_what_it_runs(site: Site, tmp_path: Path) -> None:
+    identity = identity_baseline()
+    manifest = {**identity.manifest, "size": {"multiple_of": 8}}
+    _, made = site.submit(write(tmp_path, "stop.onnx", identity.checkpoint), manifest)
+    site.wait_for_status(made["id"], "running")
+    worker = site.deployment.pid_of("-Q evaluation")
+    assert worker is not None
+    os.kill(worker, signal.SIGTERM)
+    assert site.wait_until_ended(made["id"])["status"] == "scored"
+    code = (
+        "from submissions.models import *;"
+        f"submission = Submission.objects.get(pk='{made['id']}');"
+        "print(submission.faults, [run.outcome for run in submission.runs.filter(stage='score')])"
+    )
+    printed = site.deployment.manage("shell", "-v", "0", "-c", code)
+    assert "0 ['stopped', 'passed']" in printed

@@ -161,3 +161,17 @@ def test_what_closed_a_run_first_stays() -> None:
     assert not services.record_fault(twin, reason="the answer to the commit was lost")
     assert EvaluationRun.objects.get().outcome == Outcome.PASSED
     assert EvaluationRun.objects.get().card is not None
+
+
+@pytest.mark.parametrize(
+    ("status", "stage"), [(Status.CHECKING, Stage.CHECK), (Status.QUEUED, Stage.SCORE)]
+)
+def test_a_worker_that_is_to_end_gives_its_submission_back_without_a_fault(
+    status: Status, stage: Stage
+) -> None:
+    run = start(make_submission(status=status), stage)
+    services.hand_back(run)
+    submission = Submission.objects.get()
+    assert (submission.status, submission.faults) == (status, 0)
+    assert submission.lease_expires_at is None
+    assert start(submission, stage).attempt > run.attempt
