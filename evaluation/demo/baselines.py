@@ -9,7 +9,7 @@ from onnx import TensorProto, checker, helper
 OPSET = 17
 IR_VERSION = 8
 
-GENERATOR_WIDTH = 8
+GENERATOR_WIDTH = 12
 ONE_STYLE = "night-impasto"  # the style image that the trained generator paints in
 
 

@@ -54,7 +54,7 @@ painting whose manner it is to take over; it returns a picture of the same size.
 each photograph, so a generator needs both inputs.
 
 The total loss ranks: content, style and adversarial loss, weighted so that copying the photograph
-and copying the painting cost the same. All pairs are public: score your generator at home first.
+and copying the painting cost the same. All pairs are public, and so is every picture made of them.
 """
 
 

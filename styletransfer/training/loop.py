@@ -110,10 +110,10 @@ def train(
     for _ in range(plan.copying_steps):
         batch = contents[photos.deal(plan.batch)]
         copied = generator(batch * plan.scale) / plan.scale
-        _descend(generator_adam, (copied - batch).square().mean())
+        descend(generator_adam, (copied - batch).square().mean())
     for number in range(plan.steps):
-        _fade(generator_adam, plan.generator_rate, number / plan.steps)
-        _fade(discriminator_adam, plan.discriminator_rate, number / plan.steps)
+        fade(generator_adam, plan.generator_rate, number / plan.steps)
+        fade(discriminator_adam, plan.discriminator_rate, number / plan.steps)
         chosen = photos.deal(plan.batch)
         outputs = clamp(generator(contents[chosen] * plan.scale) / plan.scale)
 
@@ -122,13 +122,13 @@ def train(
         taken = discriminator(contents[negatives.deal(plan.judged)])
         judged = (1 - plan.photo_share) * discriminator_loss(real, made)
         judged = judged + plan.photo_share * discriminator_loss(real, taken)
-        _descend(discriminator_adam, judged)
+        descend(discriminator_adam, judged)
 
         losses = torch.stack(target.measure(outputs, kept[chosen]))
         content, by_style = losses / anchors[chosen].mean(0)
         adversarial = generator_loss(discriminator(outputs)).mean()
         terms = plan.alpha * content, plan.beta * by_style, plan.gamma * adversarial
-        _descend(generator_adam, sum(terms[1:], terms[0]))
+        descend(generator_adam, sum(terms[1:], terms[0]))
         if on_step:
             on_step(Step(number, *(float(term.detach()) for term in (*terms, judged))))
 
@@ -138,13 +138,13 @@ def clamp(images: Tensor) -> Tensor:
     return images + (images.clamp(0, 1) - images).detach()
 
 
-def _descend(optimizer: Adam, loss: Tensor) -> None:
+def descend(optimizer: Adam, loss: Tensor) -> None:
     optimizer.zero_grad(set_to_none=True)
     loss.backward()  # type: ignore[no-untyped-call]
     optimizer.step()
 
 
-def _fade(optimizer: Adam, rate: float, progress: float) -> None:
+def fade(optimizer: Adam, rate: float, progress: float) -> None:
     """Lower the learning rate along a half cosine to a twentieth."""
     for group in optimizer.param_groups:
         group["lr"] = rate * (0.525 + 0.475 * np.cos(np.pi * progress))

@@ -13,6 +13,7 @@ from styletransfer.generators.transformer_net import TransformerNet
 from styletransfer.surrogates import VGG
 from styletransfer.training import loop
 from styletransfer.training.initial import initialise
+from styletransfer.training.judging import learn_to_judge
 from styletransfer.training.loop import Deck, Plan, Step, clamp, train
 from styletransfer.values import Recipe
 from styletransfer.vgg import Vgg19
@@ -92,6 +93,26 @@ def test_the_discriminator_learns_to_tell_paintings_from_photographs(
     with torch.no_grad():
         painted = discriminator(pictures["reals"]).mean(dim=(1, 2, 3))
         taken = discriminator(pictures["contents"]).mean(dim=(1, 2, 3))
+    assert painted.min() > taken.max()
+
+
+def test_a_discriminator_that_learns_alone_can_tell_grey_pictures_too(pictures: Pictures) -> None:
+    discriminator = PatchGan(4, 1)
+    initialise(discriminator, seed=2)
+    learn_to_judge(
+        discriminator,
+        paintings=pictures["reals"],
+        photographs=pictures["contents"],
+        steps=60,
+        rate=5e-3,
+    )
+    with torch.no_grad():
+        painted, taken = (
+            discriminator(pictures[kind].mean(1, keepdim=True).expand(-1, 3, -1, -1)).mean(
+                (1, 2, 3)
+            )
+            for kind in ("reals", "contents")
+        )
     assert painted.min() > taken.max()
 
 
