@@ -10,7 +10,10 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
+
+from arena.lifetime import die_with_parent
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE_S, STOP_S = 90.0, 20.0
@@ -43,6 +46,8 @@ class Deployment:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                # However the tests end, nothing of theirs goes on.
+                preexec_fn=partial(die_with_parent, os.getpid()),
             )
         if wait:
             self.wait_for("the page", self.answers, PAGE_S)
