@@ -124,6 +124,8 @@ class Output(models.Model):
     run = models.ForeignKey(EvaluationRun, models.CASCADE, related_name="outputs")
     pair = models.ForeignKey(Pair, models.PROTECT, related_name="+")
     file = models.FileField(upload_to="outputs/%Y/%m/")
+    # A small WebP for lists and boards. Empty where the output was made before there were any.
+    thumbnail = models.FileField(upload_to="thumbnails/%Y/%m/", blank=True)
 
     class Meta:
         constraints = [models.UniqueConstraint(fields=["run", "pair"], name="output_once_per_pair")]

@@ -18,10 +18,18 @@ ROOT = Path(__file__).resolve().parents[1]
 VENDOR = ROOT / "static" / "vendor"
 FILES = {
     "bootstrap/dist/css/bootstrap.min.css": "bootstrap/bootstrap.min.css",
-    # The bundle holds Popper too.
-    "bootstrap/dist/js/bootstrap.bundle.min.js": "bootstrap/bootstrap.bundle.min.js",
     "bootstrap/LICENSE": "bootstrap/LICENSE",
-    "@popperjs/core/LICENSE.md": "bootstrap/LICENSE.popper",
+    "chart.js/dist/chart.umd.min.js": "chart.js/chart.umd.min.js",
+    "chart.js/LICENSE.md": "chart.js/LICENSE.md",
+    "img-comparison-slider/dist/index.js": "img-comparison-slider/index.js",
+    "img-comparison-slider/dist/styles.css": "img-comparison-slider/styles.css",
+    "img-comparison-slider/README.md": "img-comparison-slider/README.md",  # names its licence
+    "photoswipe/dist/umd/photoswipe.umd.min.js": "photoswipe/photoswipe.umd.min.js",
+    "photoswipe/dist/umd/photoswipe-lightbox.umd.min.js": (
+        "photoswipe/photoswipe-lightbox.umd.min.js"
+    ),
+    "photoswipe/dist/photoswipe.css": "photoswipe/photoswipe.css",
+    "photoswipe/LICENSE": "photoswipe/LICENSE",
 }
 # The maps are not copied, and collectstatic refuses a reference to a file that is not there.
 SOURCE_MAP = re.compile(rb"\n?(/\*# sourceMappingURL=\S+ \*/|//# sourceMappingURL=\S+)\s*$")

@@ -60,6 +60,13 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
         )
 
 
+class Exclusion(models.TextChoices):
+    """Why an organizer took a submission off the board."""
+
+    HIDDEN = "hidden", _("Hidden")
+    DISQUALIFIED = "disqualified", _("Disqualified")
+
+
 class Submission(models.Model):
     """One checkpoint, entered by a team in a phase."""
 
@@ -90,6 +97,15 @@ class Submission(models.Model):
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
+    # First scored at: while it is scored again it stays as visible as it was.
+    scored_at = models.DateTimeField(null=True, blank=True)
+    exclusion = models.CharField(max_length=12, choices=Exclusion, blank=True)
+    exclusion_reason = models.CharField(max_length=300, blank=True)
+    excluded_at = models.DateTimeField(null=True, blank=True)
+    excluded_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+
     # Which attempt holds the row, until when, and how often the platform let it down.
     attempt = models.PositiveIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -111,6 +127,15 @@ class Submission(models.Model):
                 name="submission_failure_explained",
                 condition=(Q(status__in=EXPLAINED) & ~Q(failure_code=""))
                 | (~Q(status__in=EXPLAINED) & Q(failure_code="")),
+            ),
+            models.CheckConstraint(
+                name="submission_exclusion_explained",
+                condition=Q(exclusion="", exclusion_reason="", excluded_at__isnull=True)
+                | (
+                    Q(exclusion__in=Exclusion.values)
+                    & ~Q(exclusion_reason="")
+                    & Q(excluded_at__isnull=False)
+                ),
             ),
             models.CheckConstraint(
                 name="submission_lease_only_while_worked_on",

@@ -1,17 +1,34 @@
+from competitions.models.announcement import Announcement
 from competitions.models.competition import Competition
 from competitions.models.leaderboard import LeaderboardEntry
+from competitions.models.mail import MailKind, OutgoingMail
 from competitions.models.phase import Phase
+from competitions.models.preparation import Preparation, PreparationKind, PreparationStatus
 from competitions.models.recipe import ScoringRecipe
-from competitions.models.reference_set import ImageRole, Pair, ReferenceImage, ReferenceSet
-from competitions.models.team import Participant, Team
+from competitions.models.reference_set import (
+    ImageRole,
+    Pair,
+    Pairing,
+    ReferenceImage,
+    ReferenceSet,
+)
+from competitions.models.team import Invitation, Participant, Team
 
 __all__ = [
+    "Announcement",
     "Competition",
     "ImageRole",
+    "Invitation",
     "LeaderboardEntry",
+    "MailKind",
+    "OutgoingMail",
     "Pair",
+    "Pairing",
     "Participant",
     "Phase",
+    "Preparation",
+    "PreparationKind",
+    "PreparationStatus",
     "ReferenceImage",
     "ReferenceSet",
     "ScoringRecipe",

@@ -2,6 +2,7 @@ from datetime import datetime
 from typing import Self
 
 from django.conf import settings
+from django.core.validators import MinValueValidator
 from django.db import models
 from django.db.models import Case, Count, Max, Min, Q, When
 from django.urls import reverse
@@ -12,6 +13,14 @@ from competitions.people import Viewer
 
 
 class CompetitionQuerySet(models.QuerySet["Competition"]):
+    def organized_by(self, user: Viewer) -> Self:
+        """Keep what ``user`` runs; administrators run everything."""
+        if user.is_superuser:
+            return self
+        if not user.is_authenticated:
+            return self.none()
+        return self.filter(pk__in=Competition.objects.filter(organizers=user).values("pk"))
+
     def visible_to(self, user: Viewer) -> Self:
         """Keep what ``user`` may know of: published competitions and their own."""
         if user.is_superuser:
@@ -42,6 +51,22 @@ class Competition(models.Model):
     title = models.CharField(_("title"), max_length=120)
     summary = models.CharField(_("summary"), max_length=300)
     description = models.TextField(_("description"), help_text=_("Markdown"))
+    rules = models.TextField(_("rules"), blank=True, help_text=_("Markdown"))
+    data_description = models.TextField(_("about the data"), blank=True, help_text=_("Markdown"))
+    terms = models.TextField(
+        _("terms"),
+        blank=True,
+        help_text=_("Markdown. Whoever joins accepts them; later changes ask nobody again."),
+    )
+    max_team_size = models.PositiveSmallIntegerField(
+        _("members of a team at most"), default=4, validators=[MinValueValidator(1)]
+    )
+    teams_freeze_at = models.DateTimeField(
+        _("teams stay as they are from"),
+        null=True,
+        blank=True,
+        help_text=_("From then on nobody joins or leaves a team. Empty: teams stay open."),
+    )
     organizers = models.ManyToManyField(
         settings.AUTH_USER_MODEL,
         verbose_name=_("organizers"),
@@ -61,9 +86,21 @@ class Competition(models.Model):
         verbose_name = _("competition")
         verbose_name_plural = _("competitions")
         ordering = ["-published_at", "slug"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(max_team_size__gte=1), name="competition_teams_have_members"
+            )
+        ]
 
     def __str__(self) -> str:
         return self.title
 
     def get_absolute_url(self) -> str:
         return reverse("competition", args=[self.slug])
+
+    @property
+    def is_published(self) -> bool:
+        return self.published_at is not None and self.published_at <= now()
+
+    def are_teams_open_at(self, moment: datetime) -> bool:
+        return self.teams_freeze_at is None or moment < self.teams_freeze_at

@@ -42,6 +42,11 @@ class Phase(models.Model):
         _("ranking direction"), max_length=6, choices=Direction, default=Direction.LOWER
     )
     pairs_public = models.BooleanField(_("pairs are public"), default=False)
+    board_pair_position = models.PositiveIntegerField(
+        _("pair shown on the board"),
+        default=0,
+        help_text=_("Counted from 0. Each row of the board shows what the team made of this pair."),
+    )
 
     quota_per_day = models.PositiveSmallIntegerField(_("submissions per 24 hours"), default=5)
     quota_total = models.PositiveIntegerField(_("submissions in all"), null=True, blank=True)

@@ -5,13 +5,24 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from competitions.models.competition import Competition
 from styletransfer.values import Recipe
 
 
 class ScoringRecipe(models.Model):
     """How outputs become scores: layers, weights and the discriminator, fixed by its hash."""
 
+    competition = models.ForeignKey(
+        Competition,
+        models.PROTECT,
+        verbose_name=_("competition"),
+        related_name="recipes",
+        null=True,
+        blank=True,
+        help_text=_("Empty: only administrators use it."),
+    )
     name = models.CharField(_("name"), max_length=120)
+    description = models.CharField(_("description"), max_length=500, blank=True)
     content_layer = models.CharField(_("content layer"), max_length=10, default="relu4_2")
     style_layers = models.JSONField(_("style layers"))
     style_weights = models.JSONField(_("style layer weights"))

@@ -8,6 +8,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
+from competitions.models.competition import Competition
+
 Part = TypeVar("Part", bound="ReferenceImage | Pair")
 
 
@@ -33,8 +35,25 @@ class PartQuerySet(models.QuerySet[Part]):
             row.reference_set.require_thawed()
 
 
+class Pairing(models.TextChoices):
+    """Which contents meet which styles when pairs are made of a set's images."""
+
+    IN_TURN = "in_turn", _("each content with one style, in turn")
+    ALL = "all", _("every content with every style")
+
+
 class ReferenceSet(models.Model):
+    competition = models.ForeignKey(
+        Competition,
+        models.PROTECT,
+        verbose_name=_("competition"),
+        related_name="reference_sets",
+        null=True,
+        blank=True,
+        help_text=_("Empty: only administrators use it."),
+    )
     name = models.CharField(_("name"), max_length=120)
+    pairing = models.CharField(_("pairs"), max_length=7, choices=Pairing, default=Pairing.IN_TURN)
     image_size = models.PositiveSmallIntegerField(_("image size"), default=256)
     sha256 = models.CharField(max_length=64, blank=True)
     frozen_at = models.DateTimeField(null=True, blank=True)
@@ -52,6 +71,9 @@ class ReferenceSet(models.Model):
             models.CheckConstraint(
                 condition=Q(image_size__gte=32) & Q(image_size__lte=1024),
                 name="reference_set_image_size_in_range",
+            ),
+            models.CheckConstraint(
+                condition=Q(pairing__in=Pairing.values), name="reference_set_pairing_known"
             ),
         ]
 
@@ -87,6 +109,8 @@ class ReferenceImage(models.Model):
     position = models.PositiveIntegerField()
     name = models.CharField(max_length=100)
     file = models.FileField(upload_to="references/%Y/%m/")
+    # A small WebP for lists; never what is scored against. Empty until a worker has made it.
+    thumbnail = models.FileField(upload_to="thumbnails/%Y/%m/", blank=True)
     pixels_sha256 = models.CharField(max_length=64)
     credit = models.CharField(max_length=200, blank=True)
     licence = models.CharField(max_length=100, blank=True)

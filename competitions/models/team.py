@@ -1,5 +1,9 @@
+from datetime import datetime
+from typing import Self
+
 from django.conf import settings
 from django.db import models
+from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models.competition import Competition
@@ -37,6 +41,9 @@ class Participant(models.Model):
     competition = models.ForeignKey(Competition, models.CASCADE, related_name="participants")
     team = models.ForeignKey(Team, models.PROTECT, related_name="participants")
     joined_at = models.DateTimeField(auto_now_add=True)
+    # Which wording was accepted: terms may be reworded later.
+    terms_sha256 = models.CharField(max_length=64, blank=True)
+    terms_accepted_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         verbose_name = _("participant")
@@ -44,8 +51,51 @@ class Participant(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["user", "competition"], name="participant_once_per_competition"
-            )
+            ),
+            models.CheckConstraint(
+                condition=Q(terms_sha256="", terms_accepted_at__isnull=True)
+                | (~Q(terms_sha256="") & Q(terms_accepted_at__isnull=False)),
+                name="participant_accepted_terms_at_a_time",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"{self.user} in {self.team}"
+
+
+class InvitationQuerySet(models.QuerySet["Invitation"]):
+    def open_at(self, moment: datetime) -> Self:
+        """Keep those that somebody may still accept."""
+        return self.filter(accepted_at=None, revoked_at=None, expires_at__gt=moment)
+
+
+class Invitation(models.Model):
+    """A link that lets one person join a team; only the key's hash is stored."""
+
+    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    key_sha256 = models.CharField(max_length=64, unique=True)
+    email = models.EmailField(_("e-mail address"), blank=True)
+    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(_("valid until"))
+    accepted_at = models.DateTimeField(null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    )
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    objects = InvitationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("invitation")
+        verbose_name_plural = _("invitations")
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(accepted_at__isnull=True) | Q(revoked_at__isnull=True),
+                name="invitation_accepted_or_revoked",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation to {self.team}"

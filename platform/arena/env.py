@@ -39,8 +39,10 @@ def env_list(name: str, default: list[str]) -> list[str]:
     return default if text is None else [part.strip() for part in text.split(",") if part.strip()]
 
 
-def env_secret(name: str, *, fallback: Path) -> str:
+def env_secret(name: str, *, fallback: Path | None = None) -> str:
     """Read ``NAME``, or the file that ``NAME_FILE`` names, or ``fallback``, made on first use.
+
+    With no fallback the answer is empty where nothing is set.
 
     A file that is named but cannot be read is an error, never a reason to make up a value.
     """
@@ -51,7 +53,7 @@ def env_secret(name: str, *, fallback: Path) -> str:
             return Path(named).read_text().strip()
         except OSError as error:
             raise BadSetting(f"{name}_FILE={named!r}: {error.strerror}") from None
-    return _read_or_make(fallback)
+    return _read_or_make(fallback) if fallback else ""
 
 
 def _read_or_make(path: Path) -> str:

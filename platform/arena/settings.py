@@ -69,6 +69,11 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.sessions",
     "django.contrib.staticfiles",
+    "django.forms",  # where the form renderer finds the templates of widgets
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
     "csp",
     "django_htmx",
     "rest_framework",
@@ -86,6 +91,8 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "arena.accounts.preferences.PreferencesMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
@@ -104,9 +111,35 @@ TEMPLATES = [
         },
     }
 ]
-LOGIN_URL = "log-in"
-LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "home"
+FORM_RENDERER = "arena.forms.SiteRenderer"
+# --- Mail -----------------------------------------------------------------------------------
+# Where the site is, for links in mails, which workers write without a request.
+SITE_URL = env_str("ARENA_URL", f"http://127.0.0.1:{env_int('PORT', 8000)}").rstrip("/")
+EMAIL_HOST = env_str("ARENA_SMTP_HOST")
+EMAIL_PORT = env_int("ARENA_SMTP_PORT", 587)
+EMAIL_HOST_USER = env_str("ARENA_SMTP_USER")
+EMAIL_HOST_PASSWORD = env_secret("ARENA_SMTP_PASSWORD")
+EMAIL_USE_TLS = env_bool("ARENA_SMTP_TLS", default=True)
+EMAIL_TIMEOUT = 20
+DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("ARENA_MAIL_FROM", "StyleArena <noreply@localhost>")
+# Without a server, mails are written to the log: enough to try the site out.
+EMAIL_BACKEND = f"django.core.mail.backends.{'smtp' if EMAIL_HOST else 'console'}.EmailBackend"
+
+# --- Accounts -------------------------------------------------------------------------------
+AUTHENTICATION_BACKENDS = ["allauth.account.auth_backends.AuthenticationBackend"]
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
+ACCOUNT_LOGIN_METHODS = {"username", "email"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+# Nobody can confirm an address where no mail is sent.
+ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_HOST else "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = True
+ACCOUNT_EMAIL_SUBJECT_PREFIX = "StyleArena: "
+ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "organizer", "root", "stylearena"]
+ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ALLAUTH_TRUSTED_PROXY_COUNT = env_int("ARENA_PROXIES", 0)
+MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_TOTP_ISSUER = "StyleArena"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -180,7 +213,7 @@ WHITENOISE_USE_FINDERS = TESTING
 # --- Languages ------------------------------------------------------------------------------
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
-LOCALE_PATHS = [ROOT_DIR / "locale"]
+LOCALE_PATHS = [resource_dir("locale")]
 USE_I18N = USE_TZ = True
 TIME_ZONE = env_str("ARENA_TIME_ZONE", "UTC")
 

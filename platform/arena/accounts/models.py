@@ -14,6 +14,13 @@ class User(AbstractUser):
     """A person; e-mail addresses are unique whatever their case."""
 
     email = models.EmailField(_("e-mail address"), blank=True)
+    language = models.CharField(
+        _("language"), max_length=10, choices=settings.LANGUAGES, blank=True
+    )
+    time_zone = models.CharField(_("time zone"), max_length=50, blank=True)
+    mail_submissions = models.BooleanField(_("when a submission of my team ends"), default=True)
+    mail_announcements = models.BooleanField(_("when organizers announce something"), default=True)
+    mail_invitations = models.BooleanField(_("when a team invites me"), default=True)
 
     class Meta(AbstractUser.Meta):
         constraints = [

@@ -1,13 +1,15 @@
-from django.contrib.auth import views
+"""Pages about one's own account that allauth does not bring."""
 
-from arena.accounts.forms import LogInForm
-
-
-class LogIn(views.LoginView):
-    form_class = LogInForm
-    template_name = "accounts/log_in.html"
-    redirect_authenticated_user = True
+from django.contrib.auth.decorators import login_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 
 
-class LogOut(views.LogoutView):
-    http_method_names = ["post", "options"]
+@login_required
+def preferences(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/preferences.html")
+
+
+@login_required
+def tokens(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/tokens.html")

@@ -1,0 +1,155 @@
+"""Work that a worker does for organizers: importing images, calibrating a recipe."""
+
+from datetime import datetime
+from typing import Any, Self
+
+from django.conf import settings
+from django.db import models
+from django.db.models import F, Q
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from competitions.models.recipe import ScoringRecipe
+from competitions.models.reference_set import ImageRole, ReferenceSet
+from competitions.people import Viewer
+
+
+class PreparationKind(models.TextChoices):
+    IMAGES = "images", _("Import of images")
+    CALIBRATION = "calibration", _("Calibration")
+
+
+class PreparationStatus(models.TextChoices):
+    WAITING = "waiting", _("Waiting")
+    RUNNING = "running", _("Preparing")
+    DONE = "done", _("Ready")
+    REJECTED = "rejected", _("Rejected")
+    FAULT = "fault", _("Platform fault")
+
+
+class PreparationQuerySet(models.QuerySet["Preparation"]):
+    def manageable_by(self, user: Viewer) -> Self:
+        if user.is_superuser:
+            return self
+        if not user.is_authenticated:
+            return self.none()
+        return self.filter(reference_set__competition__organizers=user)
+
+    def waiting(self, at: datetime) -> Self:
+        """Keep rows that no worker holds and that may be started at ``at``."""
+        return self.filter(
+            Q(not_before__isnull=True) | Q(not_before__lte=at), status=PreparationStatus.WAITING
+        )
+
+
+class Preparation(models.Model):
+    """One piece of such work. The row is the truth; a message to a worker only a hint.
+
+    IMAGES turns ``upload`` (one picture or a zip of pictures) into images of the reference set.
+    CALIBRATION measures the two anchors of the reference set and sets the recipe's weights.
+    """
+
+    kind = models.CharField(max_length=11, choices=PreparationKind)
+    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="preparations")
+    recipe = models.ForeignKey(
+        ScoringRecipe, models.CASCADE, null=True, blank=True, related_name="preparations"
+    )
+    upload = models.FileField(upload_to="uploads/%Y/%m/", blank=True)
+    file_name = models.CharField(_("file"), max_length=100, blank=True)  # a label; never a path
+    role = models.CharField(_("used as"), max_length=7, choices=ImageRole, blank=True)
+    credit = models.CharField(_("credit"), max_length=200, blank=True)
+    licence = models.CharField(_("licence"), max_length=100, blank=True)
+    source = models.CharField(_("source"), max_length=300, blank=True)
+    requested_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+
+    status = models.CharField(
+        max_length=8, choices=PreparationStatus, default=PreparationStatus.WAITING
+    )
+    progress_done = models.PositiveIntegerField(default=0)
+    progress_of = models.PositiveIntegerField(default=0)
+    problem_code = models.CharField(max_length=40, blank=True)
+    problem_facts = models.JSONField(default=dict, blank=True)
+    result = models.JSONField(default=dict, blank=True)
+
+    created_at = models.DateTimeField(default=now, editable=False)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    attempt = models.PositiveIntegerField(default=0)
+    faults = models.PositiveSmallIntegerField(default=0)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    not_before = models.DateTimeField(null=True, blank=True)
+    dispatched_at = models.DateTimeField(null=True, blank=True)
+
+    objects = PreparationQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("preparation")
+        verbose_name_plural = _("preparations")
+        ordering = ["-created_at"]
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(kind__in=PreparationKind.values), name="preparation_kind_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(status__in=PreparationStatus.values), name="preparation_status_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="images", recipe__isnull=True)
+                | Q(kind="calibration", recipe__isnull=False),
+                name="preparation_calibrates_a_recipe",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status="running") & Q(lease_expires_at__isnull=False))
+                | (~Q(status="running") & Q(lease_expires_at__isnull=True)),
+                name="preparation_lease_while_running",
+            ),
+            models.CheckConstraint(
+                condition=(Q(status__in=["rejected", "fault"]) & ~Q(problem_code=""))
+                | (~Q(status__in=["rejected", "fault"]) & Q(problem_code="")),
+                name="preparation_problem_explained",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                name="preparation_open",
+                fields=["created_at"],
+                condition=Q(status__in=["waiting", "running"]),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} of {self.reference_set}"
+
+    def claim(self, *, lease_expires_at: datetime) -> bool:
+        """Start an attempt; return whether it is ours."""
+        rows = Preparation.objects.waiting(now())
+        return self._change(
+            rows,
+            status=PreparationStatus.RUNNING,
+            attempt=F("attempt") + 1,
+            lease_expires_at=lease_expires_at,
+            not_before=None,
+            progress_done=0,
+            progress_of=0,
+        )
+
+    def renew(self, *, lease_expires_at: datetime, **progress: int) -> bool:
+        """Keep the lease; return False if this attempt no longer holds the row."""
+        return self._held().update(lease_expires_at=lease_expires_at, **progress) == 1
+
+    def end(self, status: PreparationStatus, **changes: Any) -> bool:
+        """Leave RUNNING for ``status``; return False if this attempt had lost the row."""
+        return self._change(self._held(), status=status, lease_expires_at=None, **changes)
+
+    def _held(self) -> PreparationQuerySet:
+        return Preparation.objects.filter(
+            attempt=self.attempt, status=PreparationStatus.RUNNING, pk=self.pk
+        )
+
+    def _change(self, rows: PreparationQuerySet, **changes: Any) -> bool:
+        # One conditional UPDATE: of two workers exactly one sees the row change.
+        changed = rows.filter(pk=self.pk, attempt=self.attempt).update(**changes) == 1
+        if changed:
+            self.refresh_from_db()
+        return changed
