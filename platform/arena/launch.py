@@ -16,6 +16,7 @@ from contextlib import closing, contextmanager
 from importlib.metadata import distributions
 from pathlib import Path
 
+from arena.catalogues import compile_stale, find_folder
 from arena.supervisor import Program, StopRequested, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -40,6 +41,7 @@ def main() -> int:
         var.chmod(0o700)
         with only_one(var), Supervisor(log_dir=var / "log", env=child_env(var)) as supervisor:
             try:
+                translate(supervisor)
                 prepare(supervisor, var)
                 serve(supervisor, port=port, is_demo=is_demo)
             except StopRequested:
@@ -116,6 +118,15 @@ def web(port: int) -> Program:
     options += ["--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers"]
     options += ["--workers-kill-timeout", "3", "--log-level", "warning"]
     return Program("web", [sys.executable, "-m", "granian", *options, "arena.wsgi:application"])
+
+
+def translate(supervisor: Supervisor) -> None:
+    """Compile the translations that set-up did not compile, as in an installed package."""
+    try:
+        compile_stale(find_folder())
+    except OSError as error:
+        # English needs none. Who may not write there has the packager run arena.catalogues.
+        supervisor.say(f"translations can't be compiled, pages stay in English: {error}")
 
 
 def prepare(supervisor: Supervisor, var: Path) -> None:
