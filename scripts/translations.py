@@ -18,7 +18,7 @@ from typing import IO, Any
 from babel.messages import Catalog, Message
 from babel.messages.extract import DEFAULT_KEYWORDS, extract, extract_python
 from babel.messages.plurals import get_plural
-from babel.messages.pofile import read_po, write_po
+from babel.messages.pofile import PoFileError, read_po, write_po
 from django.utils.translation import TranslatorCommentWarning
 from django.utils.translation.template import templatize
 
@@ -92,7 +92,7 @@ def find_catalogues() -> list[Path]:
 
 
 def read_catalogue(text: bytes, *, locale: str) -> Catalog:
-    return read_po(io.BytesIO(text), locale=locale)
+    return read_po(io.BytesIO(text), locale=locale, abort_invalid=True)
 
 
 # --- What there is to translate -------------------------------------------------------------
@@ -135,6 +135,13 @@ def extract_template(
 
 
 # --- What is wrong with a translation -------------------------------------------------------
+def check_catalogue(template: Catalog, text: bytes, *, locale: str) -> list[str]:
+    try:
+        return list(find_problems(template, read_catalogue(text, locale=locale)))
+    except PoFileError as error:
+        return [f"can't be read: {error}"]
+
+
 def find_problems(template: Catalog, catalogue: Catalog) -> Iterator[str]:
     """Say of each message why a reader would not see it as it is meant."""
     if catalogue.fuzzy:

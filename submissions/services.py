@@ -22,6 +22,7 @@ from styletransfer.manifest import Manifest
 from styletransfer.sniff import HEAD_BYTES, sniff
 from submissions import dispatch, quota
 from submissions.failures import Failure
+from submissions.manifest_texts import list_problems
 from submissions.models import Submission
 from submissions.states import MAY_BE_SENT_AGAIN, Status
 
@@ -119,17 +120,11 @@ def read_manifest(manifest: Any) -> Manifest:
         if unknown:
             code, name = "unknown_architecture", unknown[0]["ctx"]["name"]
             raise Invalid(code, Failure(code, {"architecture": name}).detail) from error
-        problems = [
-            {"field": ".".join(str(part) for part in each["loc"]), "detail": each["msg"]}
-            for each in error.errors(include_url=False, include_context=False, include_input=False)
-        ]
-        first = problems[0]
-        where = f"{first['field']}: " if first["field"] else ""
-        raise Invalid(
-            "bad_manifest",
-            _("The manifest can't be used: %(problem)s") % {"problem": where + first["detail"]},
-            errors=problems,
-        ) from error
+        problems = list_problems(error)
+        text = _("The manifest can't be used: %(detail)s")
+        if problems[0]["field"]:
+            text = _("The manifest can't be used. %(field)s: %(detail)s")
+        raise Invalid("bad_manifest", text % problems[0], errors=problems) from error
 
 
 def inspect_file(checkpoint: Upload, *, phase: Phase, declared: Manifest) -> str:
