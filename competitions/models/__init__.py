@@ -1,7 +1,7 @@
 from competitions.models.announcement import Announcement
 from competitions.models.competition import Competition
 from competitions.models.leaderboard import LeaderboardEntry
-from competitions.models.mail import MailKind, OutgoingMail
+from competitions.models.mail import MailKind, MailRefusal, OutgoingMail
 from competitions.models.phase import Phase
 from competitions.models.preparation import Preparation, PreparationKind, PreparationStatus
 from competitions.models.recipe import ScoringRecipe
@@ -21,6 +21,7 @@ __all__ = [
     "Invitation",
     "LeaderboardEntry",
     "MailKind",
+    "MailRefusal",
     "OutgoingMail",
     "Pair",
     "Pairing",
