@@ -71,7 +71,11 @@ class Site:
         return self.curl(f"phases/{self.phases[phase]}/submissions/", *parts, *options)
 
     def leftovers(self) -> list[Path]:
-        return list((self.var / "tmp").iterdir())
+        """Return what uploads leave behind, once the server had a moment to clean up."""
+        end = time.monotonic() + 10
+        while (found := list((self.var / "tmp").iterdir())) and time.monotonic() < end:
+            time.sleep(0.05)
+        return found
 
     def stored(self) -> int:
         return len(list(self.var.glob("media/checkpoints/**/*.bin")))
