@@ -17,11 +17,27 @@ def serve_png(
     Private: whether somebody may see a picture is decided for each person. ``is_final`` says that
     this address never shows other pixels, so that a browser need not ask again.
     """
+    return _serve(request, file, "image/png", version=version, is_final=is_final)
+
+
+def serve_thumbnail(
+    request: HttpRequest, thumbnail: FieldFile, original: FieldFile, *, version: str, is_final: bool
+) -> HttpResponseBase:
+    """Answer with the WebP, or with the PNG where none was made; one may be made later."""
+    if not thumbnail:
+        return serve_png(request, original, version=version, is_final=False)
+    version = f"{version}-thumbnail"
+    return _serve(request, thumbnail, "image/webp", version=version, is_final=is_final)
+
+
+def _serve(
+    request: HttpRequest, file: FieldFile, content_type: str, *, version: str, is_final: bool
+) -> HttpResponseBase:
     etag = quote_etag(version)
     response: HttpResponseBase | None = get_conditional_response(request, etag=etag)
     if response is None:
         try:
-            response = FileResponse(file.open("rb"), content_type="image/png")
+            response = FileResponse(file.open("rb"), content_type=content_type)
         except FileNotFoundError:
             raise Http404 from None
     response["ETag"] = etag

@@ -10,7 +10,7 @@ from django.views.decorators.http import require_safe
 from competitions import policies, showcase
 from competitions.board_table import board_table, columns_of
 from competitions.models import Competition, Pair, Phase, ReferenceImage
-from competitions.pictures import serve_png
+from competitions.pictures import serve_png, serve_thumbnail
 
 COMPETITIONS_PER_PAGE = 12
 
@@ -85,8 +85,26 @@ def board(request: HttpRequest, phase_id: int) -> HttpResponse:
 @require_safe
 def reference_image(request: HttpRequest, pk: int) -> HttpResponseBase:
     """Serve a picture that submissions are scored against, to those who may see it."""
+    image = _visible_image(request, pk)
+    is_frozen = image.reference_set.frozen_at is not None
+    return serve_png(request, image.file, version=image.pixels_sha256, is_final=is_frozen)
+
+
+@require_safe
+def reference_thumbnail(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Serve the small copy for lists, to those who may see the picture itself."""
+    image = _visible_image(request, pk)
+    return serve_thumbnail(
+        request,
+        image.thumbnail,
+        image.file,
+        version=image.pixels_sha256,
+        is_final=image.reference_set.frozen_at is not None,
+    )
+
+
+def _visible_image(request: HttpRequest, pk: int) -> ReferenceImage:
     image = get_object_or_404(ReferenceImage.objects.select_related("reference_set"), pk=pk)
     if not policies.may_see_reference_image(request.user, image):
         raise Http404
-    is_frozen = image.reference_set.frozen_at is not None
-    return serve_png(request, image.file, version=image.pixels_sha256, is_final=is_frozen)
+    return image

@@ -20,7 +20,7 @@ from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
 from evaluation.worker import sandboxes
 from styletransfer.determinism import arithmetic, make_deterministic, versions
-from styletransfer.images import encode_png
+from styletransfer.images import encode_png, encode_thumbnail
 from styletransfer.scoring import Scorer
 from styletransfer.values import ExtractorPin, Recipe, ReferenceImages
 from submissions.models import Submission
@@ -67,7 +67,9 @@ def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> N
         )
     with step(run, lease, "recording"):
         pairs = list(Pair.objects.filter(reference_set=phase.reference_set).order_by("position"))
-        pictures = [encode_png(output) for output in outputs]
+        pictures = [
+            services.Picture(encode_png(output), encode_thumbnail(output)) for output in outputs
+        ]
     services.record_scores(run, card, pairs=pairs, pictures=pictures)
 
 

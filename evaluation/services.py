@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,11 +10,13 @@ from typing import Any
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import DatabaseError, InterfaceError, transaction
-from django.db.models import F
+from django.db.models import F, Value
+from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from competitions.models import Pair
 from competitions.services import publish_entry
+from evaluation import mails
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.values import ScoreCard
@@ -23,6 +26,14 @@ from submissions.states import Status
 
 log = logging.getLogger(__name__)
 LOG_CHARACTERS = 20_000
+
+
+@dataclass(frozen=True)
+class Picture:
+    """What a generator made of a pair: the pixels that were scored, and a small copy."""
+
+    png: bytes
+    webp: bytes
 
 
 @transaction.atomic
@@ -59,6 +70,8 @@ def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -
             target, failure_code=code, failure_facts=dict(facts), finished_at=now(), step=""
         )
         _finish(run, Outcome.REFUSED if ended else Outcome.STOPPED)
+        if ended:
+            mails.tell_ended(run.submission)
     return ended
 
 
@@ -103,7 +116,7 @@ def give_back(submission: Submission, target: Status) -> bool:
         code = "platform_fault_final" if spent else "platform_fault"
     # 4 s, 16 s, 1 min, 4 min: an outage of a few minutes must not use up all the tries.
     pause = timedelta(seconds=min(4**faults, 900)) if target == Status.PLATFORM_FAULT else None
-    return submission.move(
+    moved = submission.move(
         target,
         attempt=F("attempt") + 1,
         faults=faults,
@@ -115,25 +128,42 @@ def give_back(submission: Submission, target: Status) -> bool:
         finished_at=now() if spent else None,
         step="",
     )
+    if moved and spent:
+        mails.tell_ended(submission)
+    return moved
 
 
 def record_scores(
-    run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair], pictures: Sequence[bytes]
+    run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair], pictures: Sequence[Picture]
 ) -> bool:
     """Store scores and pictures if this attempt still holds the row; return whether it did."""
     files = [
-        Output(run=run, pair=pair, file=ContentFile(png, name=f"{run.pk}-{pair.position}.png"))
-        for pair, png in zip(pairs, pictures, strict=True)
+        Output(
+            run=run,
+            pair=pair,
+            file=ContentFile(picture.png, name=f"{run.pk}-{pair.position}.png"),
+            thumbnail=ContentFile(picture.webp, name=f"{run.pk}-{pair.position}.webp"),
+        )
+        for pair, picture in zip(pairs, pictures, strict=True)
     ]
+    moment = now()
     try:
         for output in files:  # outside the transaction: writing files takes long
-            output.file.save(str(output.file.name), output.file.file, save=False)
+            for stored_file in (output.file, output.thumbnail):
+                stored_file.save(str(stored_file.name), stored_file.file, save=False)
         with transaction.atomic():
-            stored = run.submission.move(Status.SCORED, finished_at=now(), step="", faults=0)
+            stored = run.submission.move(
+                Status.SCORED,
+                finished_at=moment,
+                scored_at=Coalesce("scored_at", Value(moment)),
+                step="",
+                faults=0,
+            )
             if stored:
                 _write_scores(run, card, pairs=pairs)
                 Output.objects.bulk_create(files)
-                _publish(run.submission, card)
+                if not run.submission.exclusion:  # as the row is now, not as it was claimed
+                    _publish(run.submission, card)
             _finish(run, Outcome.PASSED if stored else Outcome.STOPPED)
     except BaseException:
         _discard(run, files)
@@ -157,6 +187,7 @@ def _write_scores(run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair])
 
 
 def _publish(submission: Submission, card: ScoreCard) -> None:
+    best_before = mails.best_before(submission)
     publish_entry(
         phase=submission.phase,
         team=submission.team,
@@ -164,6 +195,7 @@ def _publish(submission: Submission, card: ScoreCard) -> None:
         scores={key: score.to_json() for key, score in card.scores.items()},
         submitted_at=submission.created_at,
     )
+    mails.tell_scored(submission, best_before=best_before)
 
 
 def _discard(run: EvaluationRun, files: Sequence[Output]) -> None:
@@ -172,9 +204,13 @@ def _discard(run: EvaluationRun, files: Sequence[Output]) -> None:
         if Output.objects.filter(run=run).exists():
             return  # the answer to the commit was lost, not the commit
         for output in files:
-            # Asked for anew: a file that broke off half-way has not told its row its full name.
-            name = Path(str(output.file.name)).name
-            output.file.storage.delete(Output.file.field.generate_filename(output, name))
+            for file, field in (
+                (output.file, Output.file.field),
+                (output.thumbnail, Output.thumbnail.field),
+            ):
+                # Asked for anew: one that broke off half-way has not told its row its full name.
+                name = Path(str(file.name)).name
+                file.storage.delete(field.generate_filename(output, name))
     except (DatabaseError, InterfaceError, OSError):
         log.warning("could not remove the pictures of run %s", run.pk, exc_info=True)
 

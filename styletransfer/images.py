@@ -1,4 +1,4 @@
-"""Lossless pictures in and out: 8-bit RGB PNG and nothing else."""
+"""Lossless pictures in and out, 8-bit RGB PNG and nothing else; small WebP copies to look at."""
 
 import hashlib
 import io
@@ -11,9 +11,13 @@ from PIL import Image, PngImagePlugin
 from styletransfer.errors import StyleTransferError
 
 PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+JPEG_SIGNATURE = b"\xff\xd8\xff"
 MAX_SIDE = 8192
 MAX_PIXELS = 1 << 25
+THUMBNAIL_SIDE = 320
+MAX_SOURCE_PIXELS = 50_000_000
 _TRUECOLOUR = 2
+_SRGB = ImageCms.createProfile("sRGB")
 
 Pixels = NDArray[np.uint8]
 
@@ -71,6 +75,107 @@ def decode_png(data: bytes, *, size: tuple[int, int] | None = None) -> Pixels:
     return pixels
 
 
+def is_png_or_jpeg(head: bytes) -> bool:
+    """Tell by a file's first bytes; what it is called says nothing."""
+    return head.startswith((PNG_SIGNATURE, JPEG_SIGNATURE))
+
+
+def convert_picture(data: bytes, *, side: int) -> Pixels:
+    """Make (side, side, 3) sRGB pixels of anybody's PNG or JPEG.
+
+    Turned upright as its EXIF says, brought from its colour profile to sRGB, laid on white where
+    it is transparent, cut to its central square and resized with Lanczos. Nothing but pixels stays.
+
+    Raises:
+        ImageRejected: with a code and facts, never one of Pillow's own errors.
+    """
+    if not is_png_or_jpeg(data):
+        raise ImageRejected("not_png_or_jpeg")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
+            _require_decodable(picture)
+            upright = ImageOps.exif_transpose(picture)
+            pixels = np.array(_fit(_to_rgb(upright), side), dtype=np.uint8)
+    except (ImageRejected, MemoryError):
+        raise
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
+    except Exception as error:  # noqa: BLE001 - damaged files make Pillow raise whatever comes
+        raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
+    return pixels
+
+
+def read_picture_size(data: bytes) -> tuple[int, int]:
+    """Return (height, width) of anybody's PNG or JPEG from its header, before it is turned.
+
+    Raises:
+        ImageRejected: not such a file, or one whose header can't be read.
+    """
+    if not is_png_or_jpeg(data):
+        raise ImageRejected("not_png_or_jpeg")
+    try:
+        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
+            return picture.height, picture.width
+    except Image.DecompressionBombError as error:
+        raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
+    except Exception as error:  # noqa: BLE001 - as above
+        raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
+
+
+def _require_decodable(picture: Image.Image) -> None:
+    """Refuse by the header what must not be decoded."""
+    width, height = picture.size
+    if width * height > MAX_SOURCE_PIXELS:
+        raise ImageRejected(
+            "picture_too_large", height=height, width=width, limit=MAX_SOURCE_PIXELS
+        )
+    # A JPEG with more pictures in it is a camera's: previews, which nobody means.
+    if picture.format == "PNG" and getattr(picture, "is_animated", False):
+        raise ImageRejected("animated_picture")
+
+
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    """Bring any mode to 8-bit sRGB."""
+    profile = picture.info.get("icc_profile")
+    alpha = None
+    if picture.mode in {"I;16", "I;16B", "I;16L", "I"}:
+        wide = np.asarray(picture).astype(np.uint32)
+        picture = Image.fromarray(((wide * 255 + 32767) // 65535).astype(np.uint8))
+    elif picture.has_transparency_data:
+        picture = picture.convert("RGBA")
+        alpha = picture.getchannel("A")
+        picture = picture.convert("RGB")
+    elif picture.mode not in {"RGB", "L", "CMYK"}:
+        picture = picture.convert("RGB")
+    picture = _to_srgb(picture, profile)
+    if alpha is None:
+        return picture
+    white = Image.new("RGB", picture.size, "white")
+    white.paste(picture, mask=alpha)
+    return white
+
+
+def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    if profile:
+        try:
+            embedded = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(picture, embedded, _SRGB, outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            pass  # damaged, or of another kind of colours: browsers too show such as if it had none
+        else:
+            assert converted is not None  # noqa: S101 - None only when done in place
+            return converted
+    return picture.convert("RGB")
+
+
+def _fit(picture: Image.Image, side: int) -> Image.Image:
+    """Cut out the central square and resize it."""
+    short = min(picture.size)
+    left, top = (picture.width - short) / 2, (picture.height - short) / 2
+    box = (left, top, left + short, top + short)
+    return picture.resize((side, side), Image.Resampling.LANCZOS, box=box)
+
+
 def encode_png(pixels: Pixels) -> bytes:
     """Encode (H, W, 3) pixels as PNG; decoding gives exactly the same pixels."""
     _require_pixels(pixels)
@@ -79,6 +184,16 @@ def encode_png(pixels: Pixels) -> bytes:
     Image.fromarray(np.ascontiguousarray(pixels)).save(
         buffer, format="PNG", pnginfo=PngImagePlugin.PngInfo()
     )
+    return buffer.getvalue()
+
+
+def encode_thumbnail(pixels: Pixels) -> bytes:
+    """Encode a WebP for lists, its longest side at most ``THUMBNAIL_SIDE``; never scored."""
+    _require_pixels(pixels)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, format="WEBP", quality=82, method=4)
     return buffer.getvalue()
 
 

@@ -14,24 +14,33 @@ from django.utils.translation import gettext_lazy as _
 from competitions.models import Competition, Phase, Team
 from competitions.people import User, Viewer
 from submissions.failures import Failure
-from submissions.states import ACTIVE, EXPLAINED, MAY_BE_SENT_AGAIN, Status, is_final, sources_of
+from submissions.states import (
+    ACTIVE,
+    EXPLAINED,
+    MAY_BE_SENT_AGAIN,
+    SCORED_AGAIN,
+    Status,
+    is_final,
+    sources_of,
+)
 
 
 class SubmissionQuerySet(models.QuerySet["Submission"]):
     def visible_to(self, user: Viewer) -> Self:
         """Keep what ``user`` may know of.
 
-        That is: scored submissions of competitions they can see, everything of their own team,
-        and everything of the competitions they organize.
+        That is: scored submissions of competitions they can see unless an organizer hid them,
+        everything of their own team, and everything of the competitions they organize. One that
+        was scored before stays visible while it is scored again, and not if that fails.
         """
         if user.is_superuser:
             return self
-        scored = Q(
-            status=Status.SCORED, phase__competition__in=Competition.objects.visible_to(user)
-        )
+        scored = Q(status=Status.SCORED) | Q(scored_at__isnull=False, status__in=SCORED_AGAIN)
+        public = scored & Q(phase__competition__in=Competition.objects.visible_to(user))
+        public &= ~Q(exclusion=Exclusion.HIDDEN)
         if not user.is_authenticated:
-            return self.filter(scored)
-        return self.filter(scored | self._held_by(user))
+            return self.filter(public)
+        return self.filter(public | self._held_by(user))
 
     def manageable_by(self, user: Viewer) -> Self:
         """Keep what ``user`` may cancel and read the log of: own team's and organized ones."""

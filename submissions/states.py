@@ -39,6 +39,8 @@ TRANSITIONS: dict[Status, set[Status]] = {
 
 # States in which a worker holds the row or will be asked to.
 ACTIVE = (Status.CHECKING, Status.QUEUED, Status.RUNNING)
+# States on the way to being scored once more.
+SCORED_AGAIN = (*ACTIVE, Status.PLATFORM_FAULT)
 # States that explain themselves with a failure code.
 EXPLAINED = (Status.REJECTED, Status.FAILED, Status.PLATFORM_FAULT)
 # A file that ended so may be sent again unchanged.

@@ -26,7 +26,7 @@ from competitions.models import (
     Team,
 )
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
-from styletransfer.images import decode_png, pixels_sha256
+from styletransfer.images import decode_png, encode_thumbnail, pixels_sha256
 from submissions.models import Submission
 from submissions.states import EXPLAINED, Status
 
@@ -170,7 +170,9 @@ def make_submission(**fields: Any) -> Submission:
 
 def make_scored_submission(*, value: float = 1.0, **fields: Any) -> Submission:
     """Make a submission with scores, pictures and a place on the board, as a worker would."""
-    submission = make_submission(**{"status": Status.SCORED, "attempt": 1} | fields)
+    submission = make_submission(
+        **{"status": Status.SCORED, "attempt": 1, "scored_at": now()} | fields
+    )
     run = EvaluationRun.objects.create(
         submission=submission,
         attempt=submission.attempt,
@@ -185,7 +187,8 @@ def make_scored_submission(*, value: float = 1.0, **fields: Any) -> Submission:
         Score.objects.create(run=run, metric=metric, value=value, low=value - 0.1, high=value + 0.1)
     for pair in submission.phase.reference_set.pairs.all():
         picture = ContentFile(make_png(pair.pk), name="output.png")
-        Output.objects.create(run=run, pair=pair, file=picture)
+        thumbnail = ContentFile(encode_thumbnail(decode_png(make_png(pair.pk))), name="output.webp")
+        Output.objects.create(run=run, pair=pair, file=picture, thumbnail=thumbnail)
         for metric in metrics:
             if metric != "fid_pytorch":
                 ImageScore.objects.create(run=run, pair=pair, metric=metric, value=value)

@@ -36,7 +36,7 @@ from evaluation.demo.baselines import (
 from evaluation.demo.calibration import shipped_recipe
 from evaluation.demo.image import SIDE, DemoImage
 from evaluation.demo.phases import INCEPTION, VGG, DemoPhase, demo_phases
-from styletransfer.images import encode_png, pixels_sha256
+from styletransfer.images import encode_png, encode_thumbnail, pixels_sha256
 from styletransfer.pretrained import extractor_pin
 from submissions.models import Submission
 from submissions.services import submit
@@ -124,6 +124,7 @@ def _make_image(
         position=position,
         name=image.name,
         file=ContentFile(encode_png(image.pixels), name=f"{image.name}.png"),
+        thumbnail=ContentFile(encode_thumbnail(image.pixels), name=f"{image.name}.webp"),
         pixels_sha256=pixels_sha256(image.pixels),
         credit=image.credit,
         licence=image.licence,

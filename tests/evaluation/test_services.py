@@ -1,12 +1,14 @@
 """A worker's result is recorded once, by the attempt that holds the submission."""
 
 import resource
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from django.conf import settings
 from django.utils.timezone import now
 
-from competitions.models import LeaderboardEntry, Pair
+from competitions.models import LeaderboardEntry, Pair, ReferenceImage
 from evaluation import services
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.values import Estimate, ScoreCard
@@ -15,6 +17,7 @@ from submissions.states import Status
 from tests.factories import make_png, make_submission
 
 pytestmark = pytest.mark.django_db
+PICTURE = services.Picture(png=make_png(1), webp=b"small copy")
 
 
 def make_card(pairs: int, total: float = 2.0) -> ScoreCard:
@@ -33,11 +36,14 @@ def start(submission: Submission, stage: Stage = Stage.SCORE) -> EvaluationRun:
 def record(run: EvaluationRun, total: float = 2.0) -> bool:
     pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
     card = make_card(len(pairs), total)
-    return services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+    return services.record_scores(run, card, pairs=pairs, pictures=[PICTURE] * len(pairs))
 
 
 def stored_outputs() -> set[str]:
-    return {path.name for path in settings.MEDIA_ROOT.glob("outputs/**/*.png")}
+    made = (settings.MEDIA_ROOT / folder for folder in ("outputs", "thumbnails"))
+    references = ReferenceImage.objects.exclude(thumbnail="").values_list("thumbnail", flat=True)
+    kept = {Path(name).name for name in references}
+    return {path.name for folder in made for path in folder.rglob("*") if path.is_file()} - kept
 
 
 def test_scores_pictures_and_the_board_are_written_together() -> None:
@@ -49,6 +55,9 @@ def test_scores_pictures_and_the_board_are_written_together() -> None:
     assert {score.metric for score in Score.objects.filter(run=run)} == {"total", "fid_pytorch"}
     assert ImageScore.objects.filter(run=run).count() == 2
     assert Output.objects.filter(run=run).count() == 2
+    assert len(stored_outputs()) == 4
+    assert all(output.thumbnail.read() == PICTURE.webp for output in run.outputs.all())
+    assert submission.scored_at == submission.finished_at
     entry = LeaderboardEntry.objects.get()
     assert entry.ranking_value == 2.0
     assert entry.scores["total"] == {"value": 2.0, "low": 1.0, "high": 3.0}
@@ -116,7 +125,7 @@ def test_scores_that_can_not_be_stored_take_their_pictures_away() -> None:
     pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
     card = ScoreCard(scores={"total": Estimate(1.0)}, per_pair={"total": [1.0]})  # one too few
     with pytest.raises(ValueError, match="shorter"):
-        services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+        services.record_scores(run, card, pairs=pairs, pictures=[PICTURE] * len(pairs))
     assert Submission.objects.get().status == Status.RUNNING
     assert stored_outputs() == set()
 
@@ -128,7 +137,7 @@ def test_faults_are_counted_even_when_recording_is_what_fails() -> None:
         run = start(submission)
         pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
         with pytest.raises(ValueError, match="shorter"):
-            services.record_scores(run, card, pairs=pairs, pictures=[make_png(1)] * len(pairs))
+            services.record_scores(run, card, pairs=pairs, pictures=[PICTURE] * len(pairs))
         assert services.record_fault(run, reason="could not be stored")
         submission = Submission.objects.get()
         assert submission.faults == count
@@ -137,17 +146,17 @@ def test_faults_are_counted_even_when_recording_is_what_fails() -> None:
     assert not submission.move(Status.SCORED)
 
 
-def test_a_picture_that_can_not_be_stored_takes_the_others_away() -> None:
+@pytest.mark.parametrize("part", ["png", "webp"])
+def test_a_picture_that_can_not_be_stored_takes_the_others_away(part: str) -> None:
     run = start(make_submission(status=Status.QUEUED))
     pairs = list(Pair.objects.filter(reference_set=run.submission.phase.reference_set))
     limit = 2**23  # no file may grow beyond it, as if the disk were full then
+    huge = replace(PICTURE, **{part: bytes(limit + 1)})
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, before[1]))
     try:
         with pytest.raises(OSError, match="too large"):
-            services.record_scores(
-                run, make_card(2), pairs=pairs, pictures=[make_png(1), bytes(limit + 1)]
-            )
+            services.record_scores(run, make_card(2), pairs=pairs, pictures=[PICTURE, huge])
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert stored_outputs() == set()
