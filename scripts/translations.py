@@ -26,7 +26,7 @@ from arena.catalogues import DOMAIN, compile_stale
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCALE = ROOT / "locale"
-SOURCES = ("platform/arena", "competitions", "submissions", "evaluation", "templates")
+SOURCES = ("platform/arena", "competitions", "submissions", "evaluation", "templates", "locale")
 COMMENT = "Translators:"
 KEYWORDS: dict[str, Any] = {
     **DEFAULT_KEYWORDS,
