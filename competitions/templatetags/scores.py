@@ -1,7 +1,7 @@
 """How numbers, moments and descriptions are written on pages; every page uses these."""
 
 import math
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import nh3
@@ -95,6 +95,17 @@ def until(moment: datetime) -> str:
     return ngettext("in about %(count)s hour", "in about %(count)s hours", hours) % {"count": hours}
 
 
+@register.filter(expects_localtime=True)
+def zone(value: datetime) -> str:
+    """Name a moment's zone by its distance from UTC; CST is Shanghai's and Chicago's."""
+    offset = value.utcoffset() or timedelta()
+    hours, minutes = divmod(abs(offset) // timedelta(minutes=1), 60)
+    if not (hours or minutes):
+        return "UTC"
+    sign = MINUS if offset < timedelta() else "+"
+    return f"UTC{sign}{hours}" + (f":{minutes:02}" if minutes else "")
+
+
 @register.simple_tag
 def moment(value: datetime | None) -> str:
     """Write a moment with its time zone, readable to machines too."""
@@ -105,7 +116,7 @@ def moment(value: datetime | None) -> str:
         '<time datetime="{}">{} {}</time>',
         local.isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
-        local.tzname() or "",
+        zone(local),
     )
 
 
@@ -119,7 +130,7 @@ def day(value: datetime | None) -> str:
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
-        local.tzname() or "",
+        zone(local),
         date_format(local, "DATE_FORMAT"),
     )
 

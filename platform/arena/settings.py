@@ -237,6 +237,7 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
+FORMAT_MODULE_PATH = "arena.formats"
         "anon": env_str("ARENA_THROTTLE_ANON", "600/min"),
         "user": env_str("ARENA_THROTTLE_USER", "1200/min"),
         "upload": env_str("ARENA_THROTTLE_UPLOAD", "60/hour"),

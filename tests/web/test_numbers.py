@@ -1,18 +1,20 @@
 """How numbers, moments and languages are written."""
 
 import struct
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
+from django.contrib.humanize.templatetags.humanize import intcomma
 from django.test import Client
 from django.urls import reverse
-from django.utils import translation
+from django.utils import timezone, translation
 from django.utils.timezone import now
 from pytest_django import Settings
 
 from arena.accounts.templatetags import languages
-from competitions.templatetags.scores import bound, duration, markdown, score, until
+from competitions.templatetags.scores import bound, day, duration, markdown, moment, score, until
 
 EMPTY_CATALOGUE = struct.pack("<7I", 0x950412DE, 0, 0, 28, 28, 0, 28)
 TIMES, MINUS, DASH = "\N{MULTIPLICATION SIGN}", "\N{MINUS SIGN}", "\N{EN DASH}"
@@ -72,6 +74,33 @@ def test_waiting_times_are_round_and_never_past() -> None:
     assert until(now() + timedelta(seconds=50)) == "in about 1 minute"
     assert until(now() + timedelta(minutes=9, seconds=10)) == "in about 9 minutes"
     assert until(now() + timedelta(hours=3)) == "in about 3 hours"
+
+
+def test_dates_and_zones_can_be_taken_one_way_only() -> None:
+    deadline = datetime(2026, 11, 3, 0, 0, tzinfo=UTC)
+    for language, shown in (("en", "3 Nov 2026, 00:00"), ("zh-hans", "2026年11月3日 00:00")):
+        with translation.override(language):
+            assert f"{shown} UTC<" in moment(deadline)
+            assert f">{shown.split(',')[0].removesuffix(' 00:00')}<" in day(deadline)
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("Asia/Shanghai", "3 Nov 2026, 08:00 UTC+8"),
+        ("America/Chicago", f"2 Nov 2026, 18:00 UTC{MINUS}6"),
+        ("Asia/Kathmandu", "3 Nov 2026, 05:45 UTC+5:45"),
+    ],
+)
+def test_a_moment_is_shown_in_the_readers_zone(name: str, shown: str) -> None:
+    with timezone.override(ZoneInfo(name)):
+        assert f">{shown}<" in moment(datetime(2026, 11, 3, tzinfo=UTC))
+
+
+def test_large_numbers_are_grouped_by_three_in_every_language() -> None:
+    for language in ("en", "zh-hans"):
+        with translation.override(language):
+            assert intcomma(20_000_000) == "20,000,000"
 
 
 def test_headings_of_a_description_come_below_those_of_its_page() -> None:

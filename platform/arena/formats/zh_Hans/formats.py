@@ -1,0 +1,3 @@
+# Django groups by four digits with nothing between them; figures are written as 20,000,000.
+THOUSAND_SEPARATOR = ","
+NUMBER_GROUPING = 3
