@@ -6,6 +6,7 @@ templates; what is new there has no translation yet. ``check`` lists everything 
 a reader untranslated or damaged. ``compile`` makes what Django reads.
 """
 
+import ast
 import io
 import re
 import sys
@@ -100,7 +101,7 @@ def find_messages(root: Path) -> Catalog:
     """Collect every text of the code and the templates below ``root``, with its places."""
     found = Catalog(charset="utf-8")
     for path in find_sources(root):
-        method: Any = extract_python if path.suffix == ".py" else extract_template
+        method: Any = extract_code if path.suffix == ".py" else extract_template
         name = path.relative_to(root).as_posix()
         with path.open("rb") as file:
             for line, text, comments, context in extract(
@@ -118,9 +119,30 @@ def find_sources(root: Path) -> Iterator[Path]:
                 yield path
 
 
+def extract_code(
+    file: IO[bytes],
+    keywords: Collection[str],
+    comment_tags: Collection[str],
+    options: Mapping[str, Any],
+) -> Iterator[Any]:
+    """Find the texts of a Python file, whatever name it gives to Django's functions."""
+    code = file.read()
+    aliases = {
+        name.asname: name.name
+        for node in ast.walk(ast.parse(code))
+        if isinstance(node, ast.ImportFrom) and node.module == "django.utils.translation"
+        for name in node.names
+        if name.asname and name.name in KEYWORDS
+    }
+    known: Any = {*keywords, *aliases}
+    found: Iterator[Any] = extract_python(io.BytesIO(code), known, comment_tags, {})
+    for line, function, *rest in found:
+        yield (line, aliases.get(function, function), *rest)
+
+
 def extract_template(
     file: IO[bytes],
-    keywords: Mapping[str, Any],
+    keywords: Collection[str],
     comment_tags: Collection[str],
     options: Mapping[str, Any],
 ) -> Iterator[Any]:
@@ -131,7 +153,8 @@ def extract_template(
         code = templatize(file.read().decode())
     # Django leaves calls of gettext among blanked-out text, indented as the template was.
     flat = "\n".join(line.strip() for line in code.split("\n"))
-    return extract_python(io.BytesIO(flat.encode()), keywords, comment_tags, {})
+    known: Any = keywords
+    return extract_python(io.BytesIO(flat.encode()), known, comment_tags, {})
 
 
 # --- What is wrong with a translation -------------------------------------------------------

@@ -199,11 +199,14 @@ def test_texts_are_found_in_every_form_code_has(tmp_path: Path) -> None:
         'npgettext("x", "i", "is", n)',
         'npgettext_lazy("x", "j", "js", "n")',
         '_("k"\n  "l") % {"name": _("m")}',
+        "from django.utils.translation import gettext_lazy as _later, ngettext as _many",
+        '_later("n")',
+        '_many("o", "os", n)',
     ]
     found = find_messages(make_site(tmp_path, py_code="\n".join(calls)))
     assert {(message.context, message.id) for message in found if message.id} == {
-        *((None, text) for text in ("a", "b", "c", "d", "kl", "m")),
-        *((None, pair) for pair in (("e", "es"), ("f", "fs"))),
+        *((None, text) for text in ("a", "b", "c", "d", "kl", "m", "n")),
+        *((None, pair) for pair in (("e", "es"), ("f", "fs"), ("o", "os"))),
         *(("x", text) for text in ("g", "h")),
         *(("x", pair) for pair in (("i", "is"), ("j", "js"))),
     }
