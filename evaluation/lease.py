@@ -1,19 +1,17 @@
-"""Holding a submission while a worker is busy with it."""
+"""Holding a row while a worker is busy with it."""
 
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.utils.timezone import now
-
-from submissions.models import Submission
 
 log = logging.getLogger(__name__)
 
@@ -21,8 +19,15 @@ log = logging.getLogger(__name__)
 HUNG_EXIT_CODE = 70
 
 
-def next_expiry() -> Any:
+def next_expiry() -> datetime:
     return now() + settings.EVALUATION_LEASE
+
+
+class Held(Protocol):
+    """A row that a worker claimed: a submission, or a preparation."""
+
+    def renew(self, *, lease_expires_at: datetime, **progress: Any) -> bool:
+        """Keep the lease; return False if this attempt no longer holds the row."""
 
 
 class Lease:
@@ -31,17 +36,17 @@ class Lease:
     Everybody who waits for work asks ``should_stop``: it becomes true when the row was cancelled
     or taken over (``is_lost``), or when the worker is to end and can give the row back. Work that
     passes ``deadline`` hangs in code that can't be asked: the process ends and the sweeper hands
-    the submission to another.
+    the row to another.
     """
 
     def __init__(
         self,
-        submission: Submission,
+        row: Held,
         *,
         deadline: timedelta,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._submission = submission
+        self._row = row
         self._is_ending = is_ending
         self._deadline = time.monotonic() + deadline.total_seconds()
         self._progress: dict[str, object] = {}
@@ -73,6 +78,10 @@ class Lease:
         if is_new_step:
             self._changed.set()
 
+    def count(self, done: int, of: int) -> None:
+        """Tell how far work without steps has come; written with the next renewal."""
+        self._progress = {"progress_done": done, "progress_of": of}
+
     def __enter__(self) -> Self:
         self._thread.start()
         return self
@@ -96,7 +105,7 @@ class Lease:
                 if self._closing.is_set():
                     return
                 if time.monotonic() > self._deadline:
-                    log.critical("submission %s hangs: this worker ends", self._submission.pk)
+                    log.critical("%r hangs: this worker ends", self._row)
                     os._exit(HUNG_EXIT_CODE)
                 if not self.is_lost:  # else nothing to keep, but the work may hang all the same
                     self._renew()
@@ -111,10 +120,10 @@ class Lease:
 
     def _renew(self) -> None:
         try:
-            if not self._submission.renew(lease_expires_at=next_expiry(), **self._progress):
+            if not self._row.renew(lease_expires_at=next_expiry(), **self._progress):
                 self._lost.set()
         except (DatabaseError, InterfaceError):
             # The next beat tries again; if the database stays away the lease runs out, and then
             # the row's attempt number keeps this worker's scores out.
-            log.warning("could not renew the lease of %s", self._submission.pk, exc_info=True)
+            log.warning("could not renew the lease of %r", self._row, exc_info=True)
             connection.close()

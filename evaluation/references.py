@@ -19,7 +19,14 @@ def load_references(reference_set_id: int, sha256: str) -> ReferenceImages:
     Raises:
         ReferencesChanged: a pixel differs from what was frozen.
     """
-    reference_set = ReferenceSet.objects.get(pk=reference_set_id)
+    references = read_references(ReferenceSet.objects.get(pk=reference_set_id))
+    if references.sha256 != sha256:
+        raise ReferencesChanged(f"reference set {reference_set_id} does not match its hash")
+    return references
+
+
+def read_references(reference_set: ReferenceSet) -> ReferenceImages:
+    """Read a set as it is now, frozen or not; it is named by the pixels that were found."""
     images: dict[str, list[Image]] = {role: [] for role in ImageRole.values}
     keys: dict[str, list[int]] = {role: [] for role in ImageRole.values}
     size = (reference_set.image_size, reference_set.image_size)
@@ -31,17 +38,16 @@ def load_references(reference_set_id: int, sha256: str) -> ReferenceImages:
         (keys["content"].index(pair.content_id), keys["style"].index(pair.style_id))
         for pair in reference_set.pairs.order_by("position")
     ]
-    found = hash_reference_set(
-        image_size=reference_set.image_size,
-        pixel_hashes={role: [pixels_sha256(one) for one in some] for role, some in images.items()},
-        pairs=pairs,
-    )
-    if found != sha256:
-        raise ReferencesChanged(f"reference set {reference_set_id} does not match its hash")
     return ReferenceImages(
         contents=images["content"],
         styles=images["style"],
         pairs=pairs,
         reals=images["real"],
-        sha256=sha256,
+        sha256=hash_reference_set(
+            image_size=reference_set.image_size,
+            pixel_hashes={
+                role: [pixels_sha256(one) for one in some] for role, some in images.items()
+            },
+            pairs=pairs,
+        ),
     )
