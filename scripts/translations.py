@@ -38,7 +38,7 @@ KEYWORDS: dict[str, Any] = {
     "npgettext_lazy": ((1, "c"), 2, 3),
 }
 # What a translation has to keep: %(name)s, %s, {name} and mark-up. A doubled % is a plain one.
-PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdrf]|\{[^{}]*\}|</?[a-z][^>]*>")
+PLACEHOLDER = re.compile(r"%\(\w+\)[a-z]|%[sdrf]|\{[^{}]*\}|\[\w+\]|</?[a-z][^>]*>")
 
 
 def main() -> int:
