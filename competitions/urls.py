@@ -1,11 +1,12 @@
 from django.urls import path
 
-from competitions import views
+from competitions import board_views, views
 
 urlpatterns = [
     path("", views.home, name="home"),
     path("competitions/<slug:slug>/", views.competition, name="competition"),
-    path("phases/<int:phase_id>/board/", views.board, name="board"),
+    path("phases/<int:phase_id>/board/", board_views.board, name="board"),
+    path("phases/<int:phase_id>/board.csv", board_views.board_csv, name="board-csv"),
     path("references/<int:pk>.png", views.reference_image, name="reference-image"),
     path("references/<int:pk>.webp", views.reference_thumbnail, name="reference-thumbnail"),
 ]

@@ -8,7 +8,8 @@ from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
 from competitions import policies, showcase
-from competitions.board_table import board_table, columns_of
+from competitions.board_table import columns_of
+from competitions.board_views import board_context
 from competitions.models import Competition, Pair, Phase, ReferenceImage
 from competitions.pictures import serve_png, serve_thumbnail
 
@@ -59,8 +60,7 @@ def _chosen(phases: list[Phase], wanted: str | None) -> Phase | None:
 def _phase_context(request: HttpRequest, phase: Phase) -> dict[str, object]:
     may_see_pairs = policies.may_see_outputs(request.user, phase)
     recipe = phase.recipe.as_value()
-    return {
-        "board": board_table(phase, page=request.GET.get("page")),
+    return board_context(request, phase, is_whole=False) | {
         "columns": columns_of(phase),
         "recipe": recipe,
         "style_layers": list(zip(recipe.style_layers, recipe.style_weights, strict=True)),
@@ -69,17 +69,6 @@ def _phase_context(request: HttpRequest, phase: Phase) -> dict[str, object]:
         "samples": showcase.samples_of(phase) if may_see_pairs else [],
         "credits": showcase.credits_of(phase) if may_see_pairs else [],
     }
-
-
-@require_safe
-def board(request: HttpRequest, phase_id: int) -> HttpResponse:
-    """Answer with the board alone, or with nothing (204) if it is what the page shows already."""
-    phases = Phase.objects.visible_to(request.user).select_related("recipe", "competition")
-    phase = get_object_or_404(phases, pk=phase_id)
-    table = board_table(phase, page=request.GET.get("page"))
-    if request.GET.get("seen") == table.version:
-        return HttpResponse(status=204)
-    return render(request, "competitions/_board.html", {"phase": phase, "board": table})
 
 
 @require_safe
