@@ -1,6 +1,6 @@
 """What people read about a metric: its name, a short one for narrow columns, one sentence."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from django.utils.functional import Promise
@@ -66,6 +66,36 @@ _TEXTS = {
             pgettext_lazy("column", "Style, rel."),
             _("Style loss divided by that of returning the photograph; 1 means no style at all."),
         ),
+        MetricText(
+            "fid_clean",
+            _("Fréchet inception distance (clean-fid)"),
+            pgettext_lazy("column", "FID, clean"),
+            _("As FID, but with images resized without aliasing, as clean-fid does."),
+        ),
+        MetricText(
+            "kid",
+            _("Kernel inception distance"),
+            pgettext_lazy("column", "KID"),
+            _("As FID, but unbiased for few images; it may be a little below zero."),
+        ),
+        MetricText(
+            "mifid",
+            _("Memorization-informed FID"),
+            pgettext_lazy("column", "MiFID"),
+            _("As FID, but made worse where outputs are copies of the reference paintings."),
+        ),
+        MetricText(
+            "ssim",
+            _("Structural similarity to the content image"),
+            pgettext_lazy("column", "SSIM"),
+            _("How alike output and content image are in light, contrast and structure; 1: equal."),
+        ),
+        MetricText(
+            "cfsd",
+            _("Content feature structural distance"),
+            pgettext_lazy("column", "CFSD"),
+            _("How far the self-similarity of the output's features is from the content image's."),
+        ),
     )
 }
 
@@ -78,4 +108,4 @@ def describe_metric(key: str) -> MetricText:
     if text is None:
         title = spec.title if spec else key
         return MetricText(key, title, title, "", direction)
-    return MetricText(key, text.title, text.short, text.explanation, direction)
+    return replace(text, direction=direction)

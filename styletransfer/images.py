@@ -209,3 +209,25 @@ def pixels_sha256(pixels: Pixels) -> str:
 def _require_pixels(pixels: Pixels) -> None:
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or not pixels.size:
         raise ValueError(f"pixels must be uint8 (H, W, 3), not {pixels.dtype} {pixels.shape}")
+
+
+def resize_bicubic(pixels: Pixels, *, side: int) -> NDArray[np.float32]:
+    """Resize to a square as clean-fid does: bicubic, antialiased, float channels, never rounded.
+
+    Returns:
+        ``(side, side, 3)`` in 0..255; what the kernel overshoots is cut off.
+
+    Reference:
+        Parmar, Zhang, Zhu. On Aliased Resizing and Surprising Subtleties in GAN Evaluation.
+        CVPR 2022.
+    """
+    _require_pixels(pixels)
+    channels = [
+        np.asarray(
+            Image.fromarray(pixels[:, :, channel].astype(np.float32)).resize(
+                (side, side), resample=Image.Resampling.BICUBIC
+            )
+        )
+        for channel in range(3)
+    ]
+    return np.stack(channels, axis=2).clip(0, 255)

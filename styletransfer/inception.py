@@ -8,6 +8,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
+from styletransfer.images import resize_bicubic
 from styletransfer.inception_layout import BLOCKS, CONVOLUTIONS, STEM, Conv
 from styletransfer.values import Image
 from styletransfer.vgg import to_batch
@@ -166,7 +167,19 @@ class FidInception(nn.Module):
         if images.ndim != 4 or images.shape[1] != 3:
             raise ShapeMismatch(f"expected (N, 3, H, W), got {tuple(images.shape)}")
         maps = F.interpolate(images, size=(_SIDE, _SIDE), mode="bilinear", align_corners=False)
-        maps = (2 * maps - 1).contiguous(memory_format=torch.channels_last)
+        return self._run(2 * maps - 1)
+
+    @torch.inference_mode()
+    def clean_features(self, image: Image) -> Tensor:
+        """Return the ``(1, 2048)`` pool3 features of an 8-bit image as clean-fid prepares it.
+
+        Resized by Pillow, antialiased and not rounded, then ``(x - 128) / 128``.
+        """
+        pixels = torch.from_numpy(resize_bicubic(image, side=_SIDE))[None].permute(0, 3, 1, 2)
+        return self._run((pixels - 128) / 128)
+
+    def _run(self, maps: Tensor) -> Tensor:
+        maps = maps.contiguous(memory_format=torch.channels_last)
         for name in ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"):
             maps = self.get_submodule(name)(maps)
         maps = F.max_pool2d(maps, 3, stride=2)

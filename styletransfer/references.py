@@ -11,7 +11,6 @@ from torch import Tensor
 from styletransfer.determinism import arithmetic
 from styletransfer.errors import DegenerateAnchor, ShapeMismatch
 from styletransfer.feature_cache import ReadTensor, recall
-from styletransfer.inception import FidInception
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import Gram, weigh_layers
 from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, sha256_of
@@ -67,9 +66,10 @@ def vgg_key(recipe: Recipe, references: ReferenceImages, vgg_sha256: str) -> str
     return "vgg-" + _key(references, parts)
 
 
-def fid_key(references: ReferenceImages, inception_sha256: str) -> str:
+def fid_key(references: ReferenceImages, inception_sha256: str, preparation: str) -> str:
     """Name all that the Inception features of a reference set depend on."""
-    return "fid-" + _key(references, {"inception": inception_sha256})
+    parts = {"inception": inception_sha256, "preparation": preparation}
+    return "fid-" + _key(references, parts)
 
 
 def _key(references: ReferenceImages, parts: dict[str, Any]) -> str:
@@ -127,12 +127,12 @@ def make_vgg_features(
 
 
 def make_fid_features(
-    references: ReferenceImages, network: FidInception, advance: Callable[[], None]
+    references: ReferenceImages, features: Callable[[Image], Tensor], advance: Callable[[], None]
 ) -> dict[str, Tensor]:
-    """Compute the pool3 features of the real images."""
+    """Compute the pool3 features of the real images; ``features`` takes those of one."""
     rows = []
     for image in references.reals:
-        rows.append(network.features([image]))
+        rows.append(features(image))
         advance()
     return {"reals": torch.cat(rows) if rows else torch.zeros(0, 2048)}
 

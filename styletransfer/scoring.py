@@ -2,27 +2,20 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from styletransfer.calibration import calibrate
 from styletransfer.clock import StepClock
 from styletransfer.determinism import arithmetic, versions
 from styletransfer.errors import NonFiniteInput, ShapeMismatch, TooFewSamples
-from styletransfer.feature_cache import recall
-from styletransfer.inception import FEATURES, FidInception
-from styletransfer.metrics.adversarial import generator_loss
-from styletransfer.metrics.content import content_loss
-from styletransfer.metrics.frechet import KEPT_ROWS, FeatureStatistics, frechet_distance
-from styletransfer.metrics.interval import bootstrap_frechet, bootstrap_mean
-from styletransfer.metrics.style import weigh_layers
+from styletransfer.inception import FEATURES
+from styletransfer.metrics.interval import bootstrap_mean
+from styletransfer.pair_values import PairMeter
 from styletransfer.pinned import open_discriminator, open_inception, open_vgg
 from styletransfer.pretrained import is_surrogate
 from styletransfer.references import (
@@ -30,12 +23,15 @@ from styletransfer.references import (
     VggReferences,
     count_up,
     count_used,
-    fid_key,
-    look,
-    make_fid_features,
     recall_vgg_features,
     require_consistent,
     require_image,
+)
+from styletransfer.set_values import (
+    SetMeter,
+    SetReferences,
+    preparations_of,
+    recall_set_references,
 )
 from styletransfer.values import (
     METRICS,
@@ -49,8 +45,6 @@ from styletransfer.values import (
 from styletransfer.vgg import Vgg19, to_batch
 
 __all__ = ["Scorer", "calibrate", "seed_of"]
-
-_Values = NDArray[np.float64]
 
 
 class Scorer:
@@ -90,18 +84,25 @@ class Scorer:
             return
         started = time.perf_counter()
         advance = count_up(self._count_images(), on_progress)
-        inception = reals = None
+        sets = None
         vgg = open_vgg(self._vgg_pin, self._recipe, self._weights_dir)
         features = recall_vgg_features(
             self._recipe, self._references, vgg, self._vgg_pin, self._cache_dir, advance
         )
         if any(key.endswith("_relative") for key in self._recipe.measured):
             features.require_anchors()
-        if "fid_pytorch" in self._recipe.measured:
-            inception = open_inception(self._inception_pin, self._weights_dir)
-            reals = self._fid_references(inception, advance)
+        if "inception" in self._recipe.needs:
+            self._require_sets()
+            sets = recall_set_references(
+                self._recipe,
+                self._references,
+                open_inception(self._inception_pin, self._weights_dir),
+                self._inception_pin,
+                self._cache_dir,
+                advance,
+            )
         seconds = time.perf_counter() - started
-        self._prepared = _Prepared(arithmetic(), vgg, features, inception, reals, seconds)
+        self._prepared = _Prepared(arithmetic(), vgg, features, sets, seconds)
 
     def score(
         self,
@@ -122,21 +123,23 @@ class Scorer:
         assert prepared is not None  # noqa: S101 - prepare() sets it
         self._require_outputs(outputs)
         clock = StepClock()
-        found = _Found()
+        pairs = self._pair_meter(prepared, clock)
+        sets = SetMeter(self._recipe, prepared.sets, clock) if prepared.sets else None
         for number, output in enumerate(outputs):
-            self._measure_pair(number, output, prepared, found, clock)
+            pairs.measure(number, to_batch([output]))
+            if sets is not None:
+                sets.measure(output)
             if on_pair is not None:
                 on_pair(number + 1, len(outputs))
-        per_pair = self._combine(found, prepared)
+        per_pair = pairs.values()
         seed = seed_of(checkpoint_sha256, self._recipe.sha256(), self._references.sha256)
         with clock.measure("intervals"):
             scores = {
                 key: Estimate(*bootstrap_mean(values, seed=seed))
                 for key, values in per_pair.items()
             }
-        if prepared.reals is not None:
-            with clock.measure("frechet"):
-                scores["fid_pytorch"] = _frechet(found.features, prepared.reals, seed)
+        if sets is not None:
+            scores |= sets.values(seed)
         # The recipe's order, whatever order the values were found in.
         scores = {key: scores[key] for key in self._recipe.measured}
         _require_finite(scores)
@@ -147,67 +150,23 @@ class Scorer:
             provenance=self._provenance(checkpoint_sha256),
         )
 
-    def _measure_pair(
-        self, number: int, output: Image, prepared: "_Prepared", found: "_Found", clock: "StepClock"
-    ) -> None:
-        content, style = self._references.pairs[number]
-        batch = to_batch([output])
-        with torch.inference_mode():
-            with clock.measure("vgg"):
-                maps, grams = look(prepared.vgg, self._recipe, batch)
-                references = prepared.features
-                found.content.append(content_loss(maps, references.content(content)).item())
-                found.style.append(
-                    weigh_layers(
-                        grams,
-                        references.style(style),
-                        self._recipe.style_weights,
-                        self._recipe.normalization,
-                    ).item()
-                )
-            if self._discriminator is not None:
-                with clock.measure("discriminator"):
-                    scores = self._discriminator(batch)
-                    found.adversarial.append(generator_loss(scores).item())
-            if prepared.inception is not None:
-                with clock.measure("inception"):
-                    found.features.append(prepared.inception(batch))
-
-    def _combine(self, found: "_Found", prepared: "_Prepared") -> dict[str, _Values]:
-        recipe = self._recipe
-        content, style = np.array(found.content), np.array(found.style)
-        adversarial = np.array(found.adversarial) if found.adversarial else np.zeros(len(content))
-        with np.errstate(over="ignore"):  # an infinite total is refused below
-            total = recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
-        values = {"content": content, "style": style, "adversarial": adversarial, "total": total}
-        wanted = [key for key in recipe.measured if METRICS[key].per_pair]
-        if "content_relative" in wanted:
-            values["content_relative"] = content / prepared.features.paste_content
-        if "style_relative" in wanted:
-            values["style_relative"] = style / prepared.features.identity_style
-        for key in wanted:
-            if not np.isfinite(values[key]).all():
-                raise NonFiniteInput(f"{key} is not a finite number for every pair")
-        return {key: values[key] for key in wanted}
-
-    def _fid_references(
-        self, network: FidInception, advance: Callable[[], None]
-    ) -> FeatureStatistics:
-        if len(self._references.reals) < 2 or len(self._references.pairs) < 2:
-            raise TooFewSamples("FID needs at least 2 real images and 2 pairs")
-        read = recall(
-            self._cache_dir,
-            fid_key(self._references, self._inception_pin.sha256),
-            lambda: make_fid_features(self._references, network, advance),
+    def _pair_meter(self, prepared: "_Prepared", clock: StepClock) -> PairMeter:
+        return PairMeter(
+            self._recipe,
+            self._references,
+            prepared.features,
+            prepared.vgg,
+            self._discriminator,
+            clock,
         )
-        statistics = FeatureStatistics.from_features(read("reals").numpy())
-        _ = statistics.factor  # computed once here, not at the first score
-        return statistics
 
     def _count_images(self) -> int:
-        count = count_used(self._references)
-        has_fid = "fid_pytorch" in self._recipe.measured
-        return count + (len(self._references.reals) if has_fid else 0)
+        reals = len(self._references.reals) * len(preparations_of(self._recipe))
+        return count_used(self._references) + reals
+
+    def _require_sets(self) -> None:
+        if len(self._references.reals) < 2 or len(self._references.pairs) < 2:
+            raise TooFewSamples("a distance of sets needs at least 2 real images and 2 pairs")
 
     def _require_outputs(self, outputs: Sequence[Image]) -> None:
         pairs = self._references.pairs
@@ -218,7 +177,7 @@ class Scorer:
 
     def _provenance(self, checkpoint_sha256: str) -> dict[str, Any]:
         pins = {"vgg": self._vgg_pin}
-        if "fid_pytorch" in self._recipe.measured:
+        if "inception" in self._recipe.needs:
             pins["inception"] = self._inception_pin
         reals, pairs = len(self._references.reals), len(self._references.pairs)
         return {
@@ -256,27 +215,8 @@ class _Prepared:
     arithmetic: dict[str, Any]
     vgg: Vgg19
     features: VggReferences
-    inception: FidInception | None
-    reals: FeatureStatistics | None
+    sets: SetReferences | None
     seconds: float
-
-
-@dataclass
-class _Found:
-    """Raw values, in the order of the pairs."""
-
-    content: list[float] = field(default_factory=list)
-    style: list[float] = field(default_factory=list)
-    adversarial: list[float] = field(default_factory=list)
-    features: list[Tensor] = field(default_factory=list)
-
-
-def _frechet(features: list[Tensor], reals: FeatureStatistics, seed: int) -> Estimate:
-    outputs = FeatureStatistics(kept_rows=max(KEPT_ROWS, len(features)))
-    outputs.update(torch.cat(features).numpy())
-    if (reals.count or KEPT_ROWS + 1) > KEPT_ROWS:
-        return Estimate(frechet_distance(outputs, reals))
-    return Estimate(*bootstrap_frechet(outputs, reals, seed=seed))
 
 
 def _require_finite(scores: dict[str, Estimate]) -> None:

@@ -42,7 +42,11 @@ class MetricSpec:
 
     Attributes:
         per_pair: it has a value for each pair, whose mean is the score.
-        needs: of ``vgg``, ``inception``, ``discriminator``.
+        needs: of ``vgg``, ``inception``, ``discriminator``; empty where pixels are enough.
+        low: the smallest value it can have; None for minus infinity.
+        high: the largest value it can have; None for infinity.
+        interval: what ``Estimate.low`` and ``high`` mean: a 95 % ``confidence`` interval from
+            resampled pairs, a resampling ``spread``, or ``none``.
     """
 
     key: str
@@ -51,24 +55,53 @@ class MetricSpec:
     per_pair: bool
     needs: frozenset[str]
     title: str
+    low: float | None = 0.0
+    high: float | None = None
+    interval: Literal["confidence", "spread", "none"] = "confidence"
 
 
-def _metric(key: str, title: str, needs: str, *, per_pair: bool = True) -> MetricSpec:
-    return MetricSpec(key, 1, "lower", per_pair, frozenset(needs.split()), title)
+def _pair_metric(key: str, title: str, needs: str) -> MetricSpec:
+    return MetricSpec(key, 1, "lower", True, frozenset(needs.split()), title)
+
+
+def _set_metric(
+    key: str,
+    title: str,
+    low: float | None = 0.0,
+    interval: Literal["spread", "none"] = "spread",
+) -> MetricSpec:
+    needs = frozenset({"inception"})
+    return MetricSpec(key, 1, "lower", False, needs, title, low=low, interval=interval)
 
 
 METRICS: Mapping[str, MetricSpec] = {
     spec.key: spec
     for spec in (
-        _metric("content", "Content loss", "vgg"),
-        _metric("style", "Style loss", "vgg"),
-        _metric("adversarial", "Adversarial loss", "discriminator"),
-        _metric("total", "Total loss", "vgg"),
-        _metric("fid_pytorch", "FID (pytorch-fid)", "inception", per_pair=False),
-        _metric("content_relative", "Content loss relative to style paste", "vgg"),
-        _metric("style_relative", "Style loss relative to identity", "vgg"),
+        _pair_metric("content", "Content loss", "vgg"),
+        _pair_metric("style", "Style loss", "vgg"),
+        _pair_metric("adversarial", "Adversarial loss", "discriminator"),
+        _pair_metric("total", "Total loss", "vgg"),
+        _set_metric("fid_pytorch", "FID (pytorch-fid)"),
+        _pair_metric("content_relative", "Content loss relative to style paste", "vgg"),
+        _pair_metric("style_relative", "Style loss relative to identity", "vgg"),
+        _set_metric("fid_clean", "FID (clean-fid)"),
+        _set_metric("kid", "KID", low=None),
+        _set_metric("mifid", "MiFID", interval="none"),
+        MetricSpec("ssim", 1, "higher", True, frozenset(), "SSIM to the content", low=-1, high=1),
+        _pair_metric("cfsd", "CFSD", "vgg"),
     )
 }
+
+DEFAULT_METRICS = (
+    "content",
+    "style",
+    "adversarial",
+    "total",
+    "fid_pytorch",
+    "content_relative",
+    "style_relative",
+)
+"""What a recipe measures unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +126,7 @@ class Recipe:
     beta: float = 1.0
     gamma: float = 0.0
     discriminator_sha256: str | None = None
-    metrics: tuple[str, ...] = tuple(METRICS)
+    metrics: tuple[str, ...] = DEFAULT_METRICS
 
     def __post_init__(self) -> None:
         # 1 and 1.0, a list and a tuple must not differ in the hash.
@@ -134,6 +167,11 @@ class Recipe:
         if self.discriminator_sha256 is not None:
             return self.metrics
         return tuple(key for key in self.metrics if "discriminator" not in METRICS[key].needs)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Name the networks that the measured metrics take, of those a ``MetricSpec`` names."""
+        return frozenset().union(*(METRICS[key].needs for key in self.measured))
 
     def calibrated(self, *, alpha: float, beta: float, gamma: float) -> Self:
         """Return the same recipe with other weights of the total."""

@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch, TooFewSamples
 from styletransfer.metrics.frechet import FeatureStatistics, compose_distance, frechet_distance
+from styletransfer.metrics.kernel import kernel_distance, kernel_parts
 
 Indices = NDArray[np.integer]
 
@@ -92,6 +93,38 @@ def bootstrap_frechet(
         spread = float((np.trace(picked) - len(row) * moved) / freedom)
         centred = (cross[row] - cross[row].mean(axis=0)) / np.sqrt(freedom)
         distances.append(compose_distance(mean_shift, spread, trace, centred))
+    low, high = _percentiles(np.array(distances), level)
+    return value, low, high
+
+
+def bootstrap_kernel(
+    outputs: ArrayLike,
+    references: ArrayLike,
+    *,
+    indices: Indices | None = None,
+    seed: int | None = None,
+    resamples: int = 200,
+    level: float = 0.95,
+) -> tuple[float, float, float]:
+    """Return a kernel distance with its resampling spread: outputs resampled, references fixed.
+
+    A spread, not a confidence interval: a row drawn twice is compared with its copy, so resampled
+    distances lie higher.
+
+    Raises:
+        TooFewSamples: fewer than two samples in a set.
+        MetricInputError: as for ``kernel_distance`` and ``bootstrap_mean``.
+    """
+    value = kernel_distance(outputs, references)
+    # Every kernel value is taken once; a resample only adds up those of its rows.
+    own, between, others = kernel_parts(outputs, references)
+    rows = _rows(len(own), indices, seed, resamples)
+    count = len(own)
+    distances = []
+    for row in rows:
+        picked = own[np.ix_(row, row)]
+        within = (float(picked.sum()) - float(np.trace(picked))) / (count * (count - 1))
+        distances.append(within + others - 2 * float(between[row].mean()))
     low, high = _percentiles(np.array(distances), level)
     return value, low, high
 

@@ -42,6 +42,24 @@ def kernel_distance(x: ArrayLike, y: ArrayLike) -> float:
     return distance
 
 
+def kernel_parts(x: ArrayLike, y: ArrayLike) -> tuple[Matrix, Matrix, float]:
+    """Return what distances of resampled ``x`` are put together from.
+
+    Returns:
+        the kernel among the rows of ``x`` ``(n, n)``; for each of them its mean over ``y``
+        ``(n,)``; and the mean over pairs of different rows of ``y``.
+
+    Raises:
+        ShapeMismatch, TooFewSamples, NonFiniteInput: as for ``kernel_distance``.
+    """
+    first, second = _features("x", x), _features("y", y)
+    between = [
+        _kernel(first, second[start : start + BLOCK_ROWS]).sum(axis=1)
+        for start in range(0, len(second), BLOCK_ROWS)
+    ]
+    return _kernel(first, first), np.sum(between, axis=0) / len(second), _mean_of_others(second)
+
+
 def _features(name: str, values: ArrayLike) -> Matrix:
     rows = np.asarray(values, dtype=np.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
@@ -63,6 +81,9 @@ def _mean_of_others(rows: Matrix) -> float:
 def _kernel_sum(rows: Matrix, others: Matrix) -> float:
     total = 0.0
     for start in range(0, len(rows), BLOCK_ROWS):
-        products = rows[start : start + BLOCK_ROWS] @ others.T
-        total += float(((products / rows.shape[1] + 1) ** 3).sum())
+        total += float(_kernel(rows[start : start + BLOCK_ROWS], others).sum())
     return total
+
+
+def _kernel(rows: Matrix, others: Matrix) -> Matrix:
+    return np.asarray((rows @ others.T / rows.shape[1] + 1) ** 3)

@@ -1,0 +1,93 @@
+"""Values that each pair has of its own, taken one output at a time."""
+
+from collections import defaultdict
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from styletransfer.clock import StepClock
+from styletransfer.discriminator import PatchGan
+from styletransfer.errors import NonFiniteInput
+from styletransfer.metrics.adversarial import generator_loss
+from styletransfer.metrics.content import content_loss
+from styletransfer.metrics.structure import cfsd, ssim
+from styletransfer.metrics.style import weigh_layers
+from styletransfer.references import VggReferences, look
+from styletransfer.values import METRICS, Recipe, ReferenceImages
+from styletransfer.vgg import Vgg19, to_batch
+
+Values = NDArray[np.float64]
+
+
+class PairMeter:
+    """Measures outputs in the order of the pairs and puts their values together."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        references: ReferenceImages,
+        features: VggReferences,
+        vgg: Vgg19,
+        discriminator: PatchGan | None,
+        clock: StepClock,
+    ) -> None:
+        self._recipe, self._references, self._features = recipe, references, features
+        self._vgg, self._discriminator, self._clock = vgg, discriminator, clock
+        self._wanted = [key for key in recipe.measured if METRICS[key].per_pair]
+        self._raw: dict[str, list[float]] = defaultdict(list)
+
+    @torch.inference_mode()
+    def measure(self, number: int, batch: Tensor) -> None:
+        """Measure the output of pair ``number``, a batch of one."""
+        content, style = self._references.pairs[number]
+        with self._clock.measure("vgg"):
+            maps, grams = look(self._vgg, self._recipe, batch)
+            content_maps = self._features.content(content)
+            self._note("content", content_loss(maps, content_maps))
+            self._note(
+                "style",
+                weigh_layers(
+                    grams,
+                    self._features.style(style),
+                    self._recipe.style_weights,
+                    self._recipe.normalization,
+                ),
+            )
+        if self._discriminator is not None:
+            with self._clock.measure("discriminator"):
+                self._note("adversarial", generator_loss(self._discriminator(batch)))
+        if "cfsd" in self._wanted:
+            with self._clock.measure("cfsd"):
+                self._note("cfsd", cfsd(content_maps, maps))
+        if "ssim" in self._wanted:
+            with self._clock.measure("ssim"):
+                self._note("ssim", ssim(batch, to_batch([self._references.contents[content]])))
+
+    def values(self) -> Mapping[str, Values]:
+        """Return the recipe's metrics of pairs, one value per pair.
+
+        Raises:
+            NonFiniteInput: a value is NaN or infinite.
+        """
+        recipe = self._recipe
+        found = {key: np.array(values) for key, values in self._raw.items()}
+        content, style = found["content"], found["style"]
+        adversarial = found.setdefault("adversarial", np.zeros(len(content)))
+        with np.errstate(over="ignore"):  # an infinite total is refused below
+            found["total"] = (
+                recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
+            )
+        if "content_relative" in self._wanted:
+            found["content_relative"] = content / self._features.paste_content
+        if "style_relative" in self._wanted:
+            found["style_relative"] = style / self._features.identity_style
+        for key in self._wanted:
+            if not np.isfinite(found[key]).all():
+                raise NonFiniteInput(f"{key} is not a finite number for every pair")
+        return {key: found[key] for key in self._wanted}
+
+    def _note(self, key: str, value: Tensor) -> None:
+        self._raw[key].append(value.item())

@@ -1,0 +1,114 @@
+"""Values that outputs have as a whole: distances between sets of Inception features."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from styletransfer.clock import StepClock
+from styletransfer.feature_cache import recall
+from styletransfer.inception import FidInception
+from styletransfer.metrics.frechet import KEPT_ROWS, FeatureStatistics, frechet_distance
+from styletransfer.metrics.interval import bootstrap_frechet, bootstrap_kernel
+from styletransfer.metrics.kernel import kernel_distance
+from styletransfer.metrics.memorization import mifid
+from styletransfer.references import fid_key, make_fid_features
+from styletransfer.values import Estimate, ExtractorPin, Image, Recipe, ReferenceImages
+
+Rows = NDArray[np.float32]
+
+# How an image is prepared for the network -> the metrics that want it so.
+_USERS: Mapping[str, frozenset[str]] = {
+    "pytorch": frozenset({"fid_pytorch", "kid", "mifid"}),
+    "clean": frozenset({"fid_clean"}),
+}
+
+
+def preparations_of(recipe: Recipe) -> list[str]:
+    """Name the ways in which a recipe's metrics want images prepared for the network."""
+    return [name for name, users in _USERS.items() if users & set(recipe.measured)]
+
+
+@dataclass(frozen=True)
+class SetReferences:
+    """The network and the real images' features under each preparation that is wanted."""
+
+    network: FidInception
+    rows: Mapping[str, Rows]
+    statistics: Mapping[str, FeatureStatistics]
+
+
+def recall_set_references(
+    recipe: Recipe,
+    references: ReferenceImages,
+    network: FidInception,
+    pin: ExtractorPin,
+    cache_dir: Path | None,
+    advance: Callable[[], None],
+) -> SetReferences:
+    """Return the real images' features, from the cache where they are there."""
+    rows: dict[str, Rows] = {}
+    statistics: dict[str, FeatureStatistics] = {}
+    for preparation in preparations_of(recipe):
+        features = _features_by(network, preparation)
+        read = recall(
+            cache_dir,
+            fid_key(references, pin.sha256, preparation),
+            partial(make_fid_features, references, features, advance),
+        )
+        rows[preparation] = read("reals").numpy()
+        statistics[preparation] = FeatureStatistics.from_features(rows[preparation])
+        _ = statistics[preparation].factor  # computed once here, not at the first score
+    return SetReferences(network, rows, statistics)
+
+
+class SetMeter:
+    """Takes the outputs' features one at a time and compares them at the end."""
+
+    def __init__(self, recipe: Recipe, references: SetReferences, clock: StepClock) -> None:
+        self._recipe, self._references, self._clock = recipe, references, clock
+        self._found: dict[str, list[Tensor]] = {name: [] for name in preparations_of(recipe)}
+
+    def measure(self, output: Image) -> None:
+        """Take the features of one output."""
+        with self._clock.measure("inception"):
+            for preparation, found in self._found.items():
+                found.append(_features_by(self._references.network, preparation)(output))
+
+    def values(self, seed: int) -> dict[str, Estimate]:
+        """Return the recipe's metrics of sets."""
+        rows = {name: torch.cat(found).numpy() for name, found in self._found.items()}
+        with self._clock.measure("frechet"):
+            return {
+                key: self._measure_sets(key, preparation, rows[preparation], seed)
+                for preparation in rows
+                for key in self._recipe.measured
+                if key in _USERS[preparation]
+            }
+
+    def _measure_sets(self, key: str, preparation: str, outputs: Rows, seed: int) -> Estimate:
+        reals = self._references.rows[preparation]
+        has_spread = len(reals) <= KEPT_ROWS
+        if key == "kid":
+            if has_spread:
+                return Estimate(*bootstrap_kernel(outputs, reals, seed=seed))
+            return Estimate(kernel_distance(outputs, reals))
+        if key == "mifid":
+            return Estimate(mifid(outputs, reals))
+        made = FeatureStatistics(kept_rows=max(KEPT_ROWS, len(outputs)))
+        made.update(outputs)
+        statistics = self._references.statistics[preparation]
+        if has_spread:
+            return Estimate(*bootstrap_frechet(made, statistics, seed=seed))
+        return Estimate(frechet_distance(made, statistics))
+
+
+def _features_by(network: FidInception, preparation: str) -> Callable[[Image], Tensor]:
+    if preparation == "clean":
+        return network.clean_features
+    return lambda image: network.features([image])
