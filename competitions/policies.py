@@ -16,6 +16,17 @@ from competitions.models import (
 from competitions.people import User, Viewer
 
 
+# Whoever is staff and in this group finds the organizers' pages; a migration makes the group.
+ORGANIZERS = "Organizers"
+
+
+def may_organize(user: Viewer) -> bool:
+    """Say whether ``user`` may open the organizers' pages and make competitions."""
+    if not (user.is_authenticated and user.is_active and user.is_staff):
+        return False
+    return user.is_superuser or user.groups.filter(name=ORGANIZERS).exists()
+
+
 def is_organizer(user: Viewer, competition: Competition) -> bool:
     if not user.is_authenticated:
         return False

@@ -62,7 +62,7 @@ WSGI_APPLICATION = "arena.wsgi.application"
 AUTH_USER_MODEL = "accounts.User"
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 INSTALLED_APPS = [
-    "django.contrib.admin",
+    "arena.apps.ArenaAdminConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.humanize",
@@ -214,6 +214,7 @@ WHITENOISE_USE_FINDERS = TESTING
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", _("English")), ("zh-hans", _("Simplified Chinese"))]
 LOCALE_PATHS = [resource_dir("locale")]
+FORMAT_MODULE_PATH = "arena.formats"
 USE_I18N = USE_TZ = True
 TIME_ZONE = env_str("ARENA_TIME_ZONE", "UTC")
 
@@ -237,7 +238,6 @@ REST_FRAMEWORK = {
         "rest_framework.throttling.UserRateThrottle",
     ],
     "DEFAULT_THROTTLE_RATES": {
-FORMAT_MODULE_PATH = "arena.formats"
         "anon": env_str("ARENA_THROTTLE_ANON", "600/min"),
         "user": env_str("ARENA_THROTTLE_USER", "1200/min"),
         "upload": env_str("ARENA_THROTTLE_UPLOAD", "60/hour"),

@@ -1,0 +1,32 @@
+"""Messages to workers: hints only, for the row in the database is the truth."""
+
+import logging
+from typing import Any
+
+from celery import current_app
+
+log = logging.getLogger(__name__)
+
+
+def send(task: str, *, queue: str, row: object) -> bool:
+    """Tell the workers of ``queue`` of a row that waits; return whether the message went out.
+
+    Tasks are named by string, so that the web tier never imports a worker's code. If no message
+    can be sent, or it is lost, the sweeper sends another.
+    """
+    try:
+        current_app.send_task(task, args=[str(row)], queue=queue, retry=False)
+    except Exception:  # each broker has errors of its own, and none may do harm
+        log.warning("no broker: %s of %s waits for the sweeper", task, row, exc_info=True)
+        return False
+    return True
+
+
+def unread(queue: str) -> int:
+    """Count the messages that wait in ``queue``; 0 if that can't be found out."""
+    try:
+        with current_app.connection_for_write() as connection:
+            channel: Any = connection.default_channel
+            return int(channel._size(queue))
+    except Exception:  # noqa: BLE001 - as above
+        return 0

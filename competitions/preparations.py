@@ -1,0 +1,119 @@
+"""Ask workers for what organizers need: images imported, a recipe calibrated."""
+
+from pathlib import PurePath
+
+from django.core.files import File
+from django.db import transaction
+from django.utils.timezone import now
+from django.utils.translation import gettext_lazy as _
+
+from competitions import messages
+from competitions.errors import Conflict, Invalid
+from competitions.models import (
+    ImageRole,
+    Preparation,
+    PreparationKind,
+    PreparationStatus,
+    ReferenceSet,
+    ScoringRecipe,
+)
+from competitions.people import User
+from styletransfer.values import ExtractorPin
+
+PREPARE = "evaluation.prepare"
+QUEUE = "checks"
+OPEN = (PreparationStatus.WAITING, PreparationStatus.RUNNING)
+
+
+def send(preparation_id: int) -> bool:
+    """Tell the workers of a row that waits; return whether the message went out."""
+    if not messages.send(PREPARE, queue=QUEUE, row=preparation_id):
+        return False
+    Preparation.objects.filter(pk=preparation_id).update(dispatched_at=now())
+    return True
+
+
+@transaction.atomic
+def request_import(
+    reference_set: ReferenceSet,
+    *,
+    upload: File[bytes],
+    role: ImageRole,
+    by: User,
+    credit: str = "",
+    licence: str = "",
+    source: str = "",
+) -> Preparation:
+    """Have a picture, or a zip of pictures, made images of a set that nothing uses yet.
+
+    Raises:
+        Conflict: the set is in use and never changes again.
+    """
+    row = ReferenceSet.objects.select_for_update().get(pk=reference_set.pk)
+    if row.frozen_at is not None:
+        raise Conflict(
+            "reference_set_in_use", _("This reference set is in use: make a new one instead.")
+        )
+    file_name = PurePath(upload.name or "").name
+    preparation = Preparation(
+        kind=PreparationKind.IMAGES,
+        reference_set=row,
+        file_name=file_name[-100:],
+        role=role,
+        credit=credit,
+        licence=licence,
+        source=source,
+        requested_by=by,
+    )
+    # Stored under a name of ours: what the uploader called it is only a label.
+    preparation.upload.save("upload.bin", upload, save=False)
+    return _request(preparation)
+
+
+@transaction.atomic
+def request_calibration(
+    recipe: ScoringRecipe, reference_set: ReferenceSet, *, vgg: ExtractorPin, by: User
+) -> Preparation:
+    """Have a recipe's weights measured on a set, so that the terms of its total count alike.
+
+    The row's ``result`` says from the start with which network ("vgg": name and sha256); the
+    worker adds "alpha", "beta" and "gamma" and sets them in the recipe unless it came in use.
+
+    Raises:
+        Conflict: the recipe is in use, or is being calibrated already.
+        Invalid: the set belongs to another competition, or has no pairs.
+    """
+    row = ScoringRecipe.objects.select_for_update().get(pk=recipe.pk)
+    if row.is_used:
+        raise Conflict(
+            "recipe_in_use", _("This recipe is in use: duplicate it and calibrate the copy.")
+        )
+    if row.preparations.filter(status__in=OPEN).exists():
+        raise Conflict("already_calibrating", _("This recipe is being calibrated already."))
+    if row.competition_id != reference_set.competition_id:
+        raise Invalid(
+            "another_competition", _("Recipe and reference set belong to different competitions.")
+        )
+    if not reference_set.pairs.exists():
+        raise Invalid(
+            "no_pairs",
+            _("This reference set has no pairs yet: add content and style images to it first."),
+        )
+    return _request(
+        Preparation(
+            kind=PreparationKind.CALIBRATION,
+            reference_set=reference_set,
+            recipe=row,
+            requested_by=by,
+            result={"vgg": {"name": vgg.name, "sha256": vgg.sha256}},
+        )
+    )
+
+
+def _request(preparation: Preparation) -> Preparation:
+    preparation.full_clean(exclude=["reference_set", "recipe", "requested_by", "upload"])
+    preparation.save()
+    row = preparation.pk
+    # Robust: once the row is there, no trouble with the message may undo it.
+    transaction.on_commit(lambda: send(row), robust=True)
+    return preparation
