@@ -30,6 +30,12 @@ PAUSES = tuple(
 CLAIMED_FOR = timedelta(minutes=10)
 AT_ONCE = 50
 PAUSE_WHEN_UNREACHABLE = timedelta(minutes=1)
+# The server answers and says no to this mail; whatever else is wrong is so for every mail.
+_ABOUT_ONE_MAIL = (
+    smtplib.SMTPSenderRefused,
+    smtplib.SMTPRecipientsRefused,
+    smtplib.SMTPDataError,
+)
 
 
 @dataclass
@@ -107,11 +113,8 @@ def _note_failure(mail: OutgoingMail, error: Exception, done: Delivery) -> None:
         return
     _hold(mail).update(not_before=now() + PAUSES[mail.attempts - 1], problem=reason)
     done.failed += 1
-    done.is_reachable = isinstance(error, smtplib.SMTPResponseException | _REFUSED)
+    done.is_reachable = isinstance(error, _ABOUT_ONE_MAIL)
     log.warning("mail %s can't be sent yet: %s", mail.pk, reason)
-
-
-_REFUSED = smtplib.SMTPRecipientsRefused
 
 
 def _hold(mail: OutgoingMail) -> Any:
@@ -129,6 +132,7 @@ def _is_final(error: Exception) -> bool:
 
 
 def _reason(error: Exception) -> str:
+    said: bytes | str
     if isinstance(error, smtplib.SMTPRecipientsRefused):
         code, said = next(iter(error.recipients.values()))
     elif isinstance(error, smtplib.SMTPResponseException):
