@@ -3,9 +3,8 @@
 from functools import lru_cache
 
 from competitions.models import ImageRole, ReferenceSet
-from competitions.services import hash_reference_set
 from styletransfer.images import decode_png, pixels_sha256
-from styletransfer.values import Image, ReferenceImages
+from styletransfer.values import Image, ReferenceImages, hash_references
 
 
 class ReferencesChanged(Exception):
@@ -43,7 +42,7 @@ def read_references(reference_set: ReferenceSet) -> ReferenceImages:
         styles=images["style"],
         pairs=pairs,
         reals=images["real"],
-        sha256=hash_reference_set(
+        sha256=hash_references(
             image_size=reference_set.image_size,
             pixel_hashes={
                 role: [pixels_sha256(one) for one in some] for role, some in images.items()

@@ -245,6 +245,23 @@ class ReferenceImages:
     sha256: str
 
 
+def hash_references(
+    *,
+    image_size: int,
+    pixel_hashes: Mapping[str, Sequence[str]],
+    pairs: Sequence[tuple[int, int]],
+) -> str:
+    """Name a reference set by its pixels: equal images in equal places give equal hashes.
+
+    Args:
+        image_size: height and width of every image.
+        pixel_hashes: of the images in their order, by role: ``content``, ``style``, ``real``.
+        pairs: (index into contents, index into styles), in their order.
+    """
+    described = {"image_size": image_size, "images": pixel_hashes, "pairs": pairs}
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
 @dataclass(frozen=True, slots=True)
 class ScoreCard:
     """What scoring one submission found.

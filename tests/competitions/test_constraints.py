@@ -22,6 +22,7 @@ from competitions.models import (
     ReferenceSet,
     ScoringRecipe,
 )
+from styletransfer.values import hash_references
 from tests.factories import (
     make_competition,
     make_phase,
@@ -199,7 +200,7 @@ def test_the_hash_tells_sets_apart_by_pixels_places_and_pairs() -> None:
 
     def hash_of(**changes: Any) -> str:
         parts: dict[str, Any] = {"image_size": 32, "pixel_hashes": images, "pairs": [(0, 0)]}
-        return services.hash_reference_set(**(parts | changes))
+        return hash_references(**(parts | changes))
 
     different = {
         hash_of(),
