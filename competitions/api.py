@@ -3,15 +3,20 @@
 from typing import Any
 
 from django.db.models import Count, Prefetch, QuerySet
+from django.http import Http404
+from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
 from rest_framework import generics, serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
+from rest_framework.views import APIView
 
 from competitions.board import BoardRow, board_rows
 from competitions.metric_texts import describe_metric
 from competitions.models import Competition, LeaderboardEntry, Phase
+from competitions.pairs_zip import send_pairs
+from competitions.policies import may_see_outputs
 from competitions.ranking import keep_finite
 
 
@@ -91,10 +96,13 @@ class PhaseOut(serializers.ModelSerializer[Phase]):
         return {**phase.recipe.as_value().to_json(), "sha256": phase.recipe.sha256}
 
     def get_links(self, phase: Phase) -> dict[str, str]:
-        return {
+        links = {
             "submissions": reverse("api-phase-submissions", args=[phase.pk]),
             "leaderboard": reverse("api-leaderboard", args=[phase.pk]),
         }
+        if phase.pairs_public:
+            links["pairs"] = reverse("api-phase-pairs", args=[phase.pk])
+        return links
 
 
 class CompetitionOut(CompetitionRow):
@@ -160,3 +168,15 @@ class Leaderboard(generics.GenericAPIView[Phase]):
         phase = get_object_or_404(Phase.objects.visible_to(request.user), pk=phase_id)
         page = self.paginate_queryset(board_rows(phase)) or []
         return self.get_paginated_response([BoardRowOut(row).data for row in page])
+
+
+class PhasePairs(APIView):
+    """The pairs of a phase with its recipe, as a zip."""
+
+    def get(self, request: Request, phase_id: int) -> HttpResponseBase:
+        phases = Phase.objects.visible_to(request.user)
+        related = phases.select_related("competition", "recipe", "reference_set")
+        phase = get_object_or_404(related, pk=phase_id)
+        if not may_see_outputs(request.user, phase):
+            raise Http404
+        return send_pairs(request, phase)

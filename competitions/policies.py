@@ -15,7 +15,6 @@ from competitions.models import (
 )
 from competitions.people import User, Viewer
 
-
 # Whoever is staff and in this group finds the organizers' pages; a migration makes the group.
 ORGANIZERS = "Organizers"
 
@@ -42,6 +41,45 @@ def team_of(user: User, competition: Competition) -> Team | None:
     entered = Participant.objects.filter(user=user, competition=competition)
     found = entered.select_related("team").first()
     return found.team if found else None
+
+
+def require_open_to_entries(user: Viewer, competition: Competition, *, at: datetime) -> None:
+    """Make sure that people may still enter ``competition`` or change their team in it.
+
+    Raises:
+        Forbidden: it is not published, its last phase is over, or its teams stay as they are.
+    """
+    if not Competition.objects.visible_to(user).filter(pk=competition.pk).exists():
+        detail = _("This competition is not published yet. Come back when it is.")
+        raise Forbidden("competition_not_published", detail)
+    ends = list(Phase.objects.filter(competition=competition).values_list("closes_at", flat=True))
+    if ends and all(end is not None and end <= at for end in ends):
+        detail = _("This competition is over. Its board and its data stay here to be looked at.")
+        raise Forbidden("competition_over", detail)
+    require_teams_open(competition, at=at)
+
+
+def require_teams_open(competition: Competition, *, at: datetime) -> None:
+    """Make sure that the composition of teams may still change.
+
+    Raises:
+        Forbidden: the date from which teams stay as they are has passed.
+    """
+    if not competition.are_teams_open_at(at):
+        detail = _(
+            "The teams of this competition stay as they are: nobody joins or leaves any more."
+        )
+        raise Forbidden("teams_frozen", detail, teams_freeze_at=competition.teams_freeze_at)
+
+
+def require_member(user: User, team: Team) -> None:
+    """Make sure that ``user`` acts for a team of their own.
+
+    Raises:
+        Forbidden: ``user`` is not in it, or it is a baseline, which nobody joins or changes.
+    """
+    if team.is_baseline or not Participant.objects.filter(user=user, team=team).exists():
+        raise Forbidden("not_your_team", _("Only members change their team."))
 
 
 def require_can_submit(user: User, *, phase: Phase, at: datetime) -> Team:

@@ -1,16 +1,15 @@
 """What happens to competitions: joining, freezing references, the leaderboard's projection."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from competitions import teams
 from competitions.errors import Conflict
 from competitions.models import (
     Competition,
@@ -22,35 +21,44 @@ from competitions.models import (
     Team,
 )
 from competitions.people import User
+from competitions.policies import require_open_to_entries
 from competitions.ranking import is_better, keep_finite, ranking_value
+from styletransfer.values import hash_references
 
 
 @transaction.atomic
-def join(user: User, competition: Competition, *, team_name: str = "") -> Team:
-    """Enter ``user`` as a team of one.
+def join(
+    user: User, competition: Competition, *, team_name: str = "", accepted_terms: str = ""
+) -> Team:
+    """Enter ``user`` as a team of one, named after them unless ``team_name`` says otherwise.
+
+    ``accepted_terms`` is the hash of the wording they accepted, as ``teams.hash_terms`` gives it.
 
     Raises:
+        Forbidden: the competition takes no more entries.
         Conflict: the user has joined already, or another team has the name.
+        Invalid: the terms have to be accepted, or the name can't be one.
     """
+    require_open_to_entries(user, competition, at=now())
     if Participant.objects.filter(user=user, competition=competition).exists():
-        raise Conflict("already_joined", _("You have joined this competition already."))
-    name = team_name or user.username
-    if Team.objects.filter(competition=competition, name=name).exists():
-        raise Conflict("team_name_taken", _("Another team has this name: choose a different one."))
-    team = Team.objects.create(competition=competition, name=name)
-    Participant.objects.create(user=user, competition=competition, team=team)
+        raise already_joined()
+    acceptance = teams.record_acceptance(competition, accepted_terms)
+    name = teams.require_free_name(competition, team_name or user.get_username())
+    try:
+        with transaction.atomic():
+            team = Team.objects.create(competition=competition, name=name)
+    except IntegrityError as error:  # somebody else was faster
+        raise teams.name_taken() from error
+    try:
+        with transaction.atomic():
+            Participant.objects.create(user=user, competition=competition, team=team, **acceptance)
+    except IntegrityError as error:
+        raise already_joined() from error
     return team
 
 
-def hash_reference_set(
-    *,
-    image_size: int,
-    pixel_hashes: Mapping[str, list[str]],
-    pairs: list[tuple[int, int]],
-) -> str:
-    """Name a reference set by its pixels: equal images in equal places give equal hashes."""
-    described = {"image_size": image_size, "images": pixel_hashes, "pairs": pairs}
-    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+def already_joined() -> Conflict:
+    return Conflict("already_joined", _("You have joined this competition already."))
 
 
 @transaction.atomic
@@ -61,7 +69,7 @@ def freeze_reference_set(reference_set: ReferenceSet) -> None:
         images = list(row.images.order_by("role", "position"))
         contents = [image.pk for image in images if image.role == ImageRole.CONTENT]
         styles = [image.pk for image in images if image.role == ImageRole.STYLE]
-        row.sha256 = hash_reference_set(
+        row.sha256 = hash_references(
             image_size=row.image_size,
             pixel_hashes={
                 role: [image.pixels_sha256 for image in images if image.role == role]

@@ -7,7 +7,19 @@ from typing import Any
 from uuid import UUID
 
 from django.db import models
-from django.db.models import Case, Count, F, OuterRef, Prefetch, QuerySet, Subquery, When
+from django.db.models import (
+    Case,
+    Count,
+    Exists,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    Value,
+    When,
+)
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_lazy as _
 
@@ -16,6 +28,7 @@ from competitions.models import (
     ImageRole,
     LeaderboardEntry,
     Pair,
+    Participant,
     Phase,
     ReferenceImage,
     Team,
@@ -61,6 +74,8 @@ class Card:
     sample: Sample | None
     teams: int
     submissions: int
+    own_team: str
+    """The viewer's team in it; empty for whoever does not take part."""
 
     @property
     def surrogates(self) -> list[str]:
@@ -82,7 +97,7 @@ def schedule(phases: Iterable[Phase], *, at: datetime) -> Schedule:
     phases = list(phases)
     if any(phase.is_open_at(at) for phase in phases):
         state = State.OPEN
-    elif any(phase.opens_at > at for phase in phases):
+    elif not phases or any(phase.opens_at > at for phase in phases):
         state = State.UPCOMING
     else:
         state = State.CLOSED
@@ -94,18 +109,55 @@ def schedule(phases: Iterable[Phase], *, at: datetime) -> Schedule:
     )
 
 
-def listed_competitions(user: Viewer) -> QuerySet[Competition]:
-    """Load the list's competitions with counts and phases; two queries, however many there are."""
+def listed_competitions(user: Viewer, *, at: datetime) -> QuerySet[Competition]:
+    """Load the list's competitions with counts and phases; two queries, however many there are.
+
+    Those that are open come first, then those to come, then those that are over.
+    """
     teams = Team.objects.filter(competition=OuterRef("pk"), is_baseline=False)
     entered = Competition.objects.filter(pk=OuterRef("pk"))
     return (
-        Competition.objects.visible_to(user)
+        with_states(Competition.objects.visible_to(user), at=at)
         .annotate(
             team_count=_counted(teams, by="competition", what="pk"),
             submission_count=_counted(entered, by="pk", what="phases__submissions"),
+            own_team=_own_team(user),
+        )
+        .order_by(
+            Case(When(state=State.OPEN, then=0), When(state=State.UPCOMING, then=1), default=2),
+            "-published_at",
+            "slug",
         )
         .prefetch_related(Prefetch("phases", queryset=_phases_with_sample()))
     )
+
+
+def with_states(competitions: QuerySet[Competition], *, at: datetime) -> QuerySet[Competition]:
+    """Add ``state``, in the database what ``schedule`` says of phases that are loaded."""
+    phases = Phase.objects.filter(competition=OuterRef("pk"))
+    lasts = Q(closes_at=None) | Q(closes_at__gt=at)
+    return competitions.annotate(
+        state=Case(
+            When(Exists(phases.filter(lasts, opens_at__lte=at)), then=Value(State.OPEN)),
+            When(Exists(phases.filter(opens_at__gt=at)), then=Value(State.UPCOMING)),
+            When(~Exists(phases), then=Value(State.UPCOMING)),
+            default=Value(State.CLOSED),
+        )
+    )
+
+
+def count_states(user: Viewer, *, at: datetime) -> dict[State, int]:
+    """Return how many competitions of each state ``user`` may see; one query."""
+    rows = with_states(Competition.objects.visible_to(user), at=at).order_by().values("state")
+    counts = dict(rows.annotate(amount=Count("pk")).values_list("state", "amount"))
+    return {state: counts.get(state, 0) for state in State}
+
+
+def _own_team(user: Viewer) -> Coalesce:
+    if not user.is_authenticated:
+        return Coalesce(Value(""), Value(""))
+    own = Participant.objects.filter(user=user, competition=OuterRef("pk")).values("team__name")
+    return Coalesce(Subquery(own[:1]), Value(""))
 
 
 def _counted(rows: QuerySet[Any], *, by: str, what: str) -> Coalesce:
@@ -146,6 +198,7 @@ def card_of(competition: Competition, *, at: datetime) -> Card:
         sample=samples[0] if samples else None,
         teams=annotated.team_count,
         submissions=annotated.submission_count,
+        own_team=annotated.own_team,
     )
 
 

@@ -7,23 +7,39 @@ from django.shortcuts import get_object_or_404, render
 from django.utils.timezone import now
 from django.views.decorators.http import require_safe
 
-from competitions import policies, showcase
+from competitions import policies, showcase, standing, timeline
 from competitions.board_table import columns_of
 from competitions.board_views import board_context
 from competitions.models import Competition, Pair, Phase, ReferenceImage
+from competitions.pairs_zip import send_pairs
 from competitions.pictures import serve_png, serve_thumbnail
 
 COMPETITIONS_PER_PAGE = 12
+# From so many on the list can be narrowed down.
+MANY_COMPETITIONS = 4
 
 
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
-    """List the competitions, newest first."""
-    listed = showcase.listed_competitions(request.user)
-    page = Paginator(listed, COMPETITIONS_PER_PAGE).get_page(request.GET.get("page"))
+    """List the competitions: open ones first, or only those of the state asked for."""
     moment = now()
-    cards = [showcase.card_of(competition, at=moment) for competition in page]
-    return render(request, "competitions/home.html", {"cards": cards, "page": page})
+    listed = showcase.listed_competitions(request.user, at=moment)
+    counts = showcase.count_states(request.user, at=moment)
+    wanted = request.GET.get("state")
+    state = showcase.State(wanted) if wanted in showcase.State.values else None
+    if state is not None:
+        listed = listed.filter(state=state)
+    page = Paginator(listed, COMPETITIONS_PER_PAGE).get_page(request.GET.get("page"))
+    total = sum(counts.values())
+    context = {
+        "cards": [showcase.card_of(competition, at=moment) for competition in page],
+        "page": page,
+        "state": state,
+        "query": f"state={state.value}" if state else "",
+        "total": total,
+        "counts": list(counts.items()) if total >= MANY_COMPETITIONS or state else [],
+    }
+    return render(request, "competitions/home.html", context)
 
 
 @require_safe
@@ -36,8 +52,12 @@ def competition(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "competition": found,
         "schedule": showcase.schedule(phases, at=moment),
-        "phases": [(each, showcase.schedule([each], at=moment)) for each in phases],
+        "timeline": timeline.draw(phases, at=moment),
         "phase": phase,
+        "standing": standing.standing_of(
+            request.user, found, phases=phases, chosen=phase, at=moment
+        ),
+        "announcements": list(found.announcements.published()),
     }
     if phase is not None:
         context |= _phase_context(request, phase)
@@ -97,3 +117,14 @@ def _visible_image(request: HttpRequest, pk: int) -> ReferenceImage:
     if not policies.may_see_reference_image(request.user, image):
         raise Http404
     return image
+
+
+@require_safe
+def pairs_zip(request: HttpRequest, phase_id: int) -> HttpResponseBase:
+    """Hand out the pairs of a phase with its recipe, to those who may see them."""
+    phases = Phase.objects.visible_to(request.user)
+    related = phases.select_related("competition", "recipe", "reference_set")
+    phase = get_object_or_404(related, pk=phase_id)
+    if not policies.may_see_outputs(request.user, phase):
+        raise Http404
+    return send_pairs(request, phase)

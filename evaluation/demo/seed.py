@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 from competitions.errors import Conflict
 from competitions.models import (
+    Announcement,
     Competition,
     ImageRole,
     Pair,
@@ -26,6 +27,8 @@ from competitions.models import (
     Team,
 )
 from competitions.services import freeze_reference_set, join
+from competitions.teams import hash_terms
+from evaluation.demo import texts
 from evaluation.demo.baselines import (
     Baseline,
     discriminator_bytes,
@@ -45,17 +48,6 @@ User = get_user_model()
 
 SLUG = "photo-to-painting"
 OPEN_FOR = timedelta(days=365)
-
-DESCRIPTION = """\
-Turn photographs into paintings. Your generator gets a photograph and, in the second phase, a
-painting whose manner it is to take over; it returns a picture of the same size.
-
-**One style** asks for one manner on 24 photographs. **Any style** names a different painting for
-each photograph, so a generator needs both inputs.
-
-The total loss ranks: content, style and adversarial loss, weighted so that copying the photograph
-and copying the painting cost the same. All pairs are public, and so is every picture made of them.
-"""
 
 
 def seed_demo(accounts_file: Path) -> Competition:
@@ -78,8 +70,17 @@ def _make_competition() -> Competition:
     competition = Competition.objects.create(
         slug=SLUG,
         title="Photo to painting",
-        summary="Teach a network to paint: 24 photographs, painted styles, one ranking.",
-        description=DESCRIPTION,
+        summary=texts.SUMMARY,
+        description=texts.DESCRIPTION,
+        rules=texts.RULES,
+        data_description=texts.DATA,
+        terms=texts.TERMS,
+        published_at=now(),
+    )
+    Announcement.objects.create(
+        competition=competition,
+        title=texts.ANNOUNCEMENT_TITLE,
+        body=texts.ANNOUNCEMENT,
         published_at=now(),
     )
     for position, phase in enumerate(demo_phases(), start=1):
@@ -183,7 +184,8 @@ def _make_people(competition: Competition, accounts_file: Path) -> None:
         if username == "organizer":
             competition.organizers.add(user)
         elif not Participant.objects.filter(user=user, competition=competition).exists():
-            join(user, competition, team_name="Demo team")
+            accepted = hash_terms(competition)
+            join(user, competition, team_name="Demo team", accepted_terms=accepted)
     if passwords:
         accounts_file.touch(mode=0o600)
         lines = [f"{username}  {password}\n" for username, password in passwords.items()]

@@ -8,7 +8,7 @@ from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from competitions.api import CompetitionDetail, CompetitionList, Leaderboard
+from competitions.api import CompetitionDetail, CompetitionList, Leaderboard, PhasePairs
 from evaluation.api import OutputPicture, SubmissionDetail
 from submissions.api import CancelSubmission, PhaseSubmissions
 
@@ -34,6 +34,7 @@ urlpatterns = [
         name="api-phase-submissions",
     ),
     path("phases/<int:phase_id>/leaderboard/", Leaderboard.as_view(), name="api-leaderboard"),
+    path("phases/<int:phase_id>/pairs/", PhasePairs.as_view(), name="api-phase-pairs"),
     path("submissions/<uuid:pk>/", SubmissionDetail.as_view(), name="api-submission"),
     path("submissions/<uuid:pk>/cancel/", CancelSubmission.as_view(), name="api-submission-cancel"),
     path(
