@@ -17,11 +17,14 @@ from django_htmx.http import HttpResponseStopPolling
 from competitions import policies
 from competitions.errors import DomainError
 from competitions.people import Viewer
-from competitions.pictures import serve_png
+from competitions.pictures import serve_png, serve_thumbnail
+from competitions.templatetags.scores import NOTHING
 from evaluation import gallery
+from evaluation.comparison import best_before
 from evaluation.models import EvaluationRun, Output
 from submissions import services
 from submissions.models import Submission
+from submissions.stages import stages_of
 from submissions.states import Status, sources_of
 from submissions.waiting import place_of
 
@@ -31,7 +34,7 @@ from submissions.waiting import place_of
 def submission(request: HttpRequest, uuid: UUID) -> HttpResponse:
     """Show a submission: what happens to it now, or what came of it."""
     found = _visible(request.user, uuid)
-    context = _state_context(request.user, found) | _findings_context(request.user, found)
+    context = _state_context(request.user, found) | _findings_context(request, found)
     return render(request, "evaluation/submission.html", context)
 
 
@@ -47,7 +50,7 @@ def submission_live(request: HttpRequest, uuid: UUID) -> HttpResponse:
     context["is_news"] = request.GET.get("seen") != found.status
     if not found.has_ended:
         return render(request, "evaluation/_live.html", context)
-    context |= _findings_context(request.user, found)
+    context |= _findings_context(request, found)
     page = render(request, "evaluation/_live.html", context)
     return HttpResponseStopPolling(page.content)
 
@@ -73,13 +76,26 @@ def output(request: HttpRequest, uuid: UUID, position: int) -> HttpResponseBase:
 
     Links carry ``?v=``, the row's number: with it an address never shows other pixels.
     """
+    made = _visible_output(request, uuid, position)
+    is_final = request.GET.get("v") == str(made.pk)
+    return serve_png(request, made.file, version=f"output-{made.pk}", is_final=is_final)
+
+
+@require_safe
+def output_thumbnail(request: HttpRequest, uuid: UUID, position: int) -> HttpResponseBase:
+    """Serve the small copy of such a picture, to the same people."""
+    made = _visible_output(request, uuid, position)
+    is_final = request.GET.get("v") == str(made.pk)
+    version = f"output-{made.pk}"
+    return serve_thumbnail(request, made.thumbnail, made.file, version=version, is_final=is_final)
+
+
+def _visible_output(request: HttpRequest, uuid: UUID, position: int) -> Output:
     found = _visible(request.user, uuid)
     run = gallery.scoring_run(found)
     if run is None or not policies.may_see_outputs(request.user, found.phase):
         raise Http404
-    made = get_object_or_404(Output, run=run, pair__position=position)
-    is_final = request.GET.get("v") == str(made.pk)
-    return serve_png(request, made.file, version=f"output-{made.pk}", is_final=is_final)
+    return get_object_or_404(Output, run=run, pair__position=position)
 
 
 @never_cache
@@ -95,6 +111,26 @@ def score_card(request: HttpRequest, uuid: UUID) -> HttpResponse:
         card.pop("per_pair", None)
     response = JsonResponse(card, json_dumps_params={"indent": 2})
     response["Content-Disposition"] = f'attachment; filename="score-card-{found.pk}.json"'
+    return response
+
+
+@never_cache
+@require_safe
+def submission_log(request: HttpRequest, uuid: UUID) -> HttpResponse:
+    """Hand out what the workers wrote down, to the team and the organizers only."""
+    found = get_object_or_404(Submission.objects.manageable_by(request.user), pk=uuid)
+    parts = [
+        _("Attempt %(number)s: %(stage)s, %(outcome)s")
+        % {
+            "number": run.attempt,
+            "stage": run.get_stage_display(),
+            "outcome": run.get_outcome_display(),
+        }
+        + f"\n{run.log or NOTHING}\n"
+        for run in found.runs.order_by("attempt")
+    ]
+    response = HttpResponse("\n".join(parts), content_type="text/plain; charset=utf-8")
+    response["Content-Disposition"] = f'attachment; filename="log-{found.pk}.txt"'
     return response
 
 
@@ -114,19 +150,25 @@ def _state_context(user: Viewer, submission: Submission) -> dict[str, Any]:
         "place": place_of(submission),
         "is_manager": is_manager,
         "can_cancel": is_manager and submission.status in sources_of(Status.CANCELLED),
+        "stages": stages_of(submission),
     }
 
 
-def _findings_context(user: Viewer, submission: Submission) -> dict[str, Any]:
+def _findings_context(request: HttpRequest, submission: Submission) -> dict[str, Any]:
+    user = request.user
     may_see_pairs = policies.may_see_outputs(user, submission.phase)
     context: dict[str, Any] = {"may_see_pairs": may_see_pairs}
     run = gallery.scoring_run(submission)
     if run is not None:
         run.submission = submission  # loaded with its phase and recipe already
+        best = best_before(submission, user=user)
+        lines = gallery.score_lines(run, best)
         context |= {
             "run": run,
-            "lines": gallery.score_lines(run),
-            "tiles": gallery.tiles(run) if may_see_pairs else [],
+            "best": best,
+            "lines": lines,
+            "headline": next((line for line in lines if line.column.is_ranking), None),
+            "gallery": gallery.gallery_of(run, request.GET.dict()) if may_see_pairs else None,
             "standing": gallery.place_on_board(submission),
         }
     if Submission.objects.manageable_by(user).filter(pk=submission.pk).exists():

@@ -78,14 +78,8 @@ def lock(phase: Phase, team: Team) -> None:
     TeamQuota.objects.select_for_update().get(phase=phase, team=team)
 
 
-def require_left(phase: Phase, team: Team) -> None:
-    """Make sure that one more submission fits; the caller holds the ``lock``.
-
-    Raises:
-        QuotaSpent: one of the three limits is reached.
-    """
-    quota = count(phase, team)
-    # The limit that takes longest to make room comes first.
+def find_spent(quota: Quota) -> QuotaSpent | None:
+    """Return the limit that is reached, the one that takes longest to make room first."""
     details = (
         ("total", quota.total, _("Your team has used all its submissions to this phase.")),
         ("per_day", quota.per_day, _("Your team has used its submissions of the last 24 hours.")),
@@ -100,7 +94,7 @@ def require_left(phase: Phase, team: Team) -> None:
     )
     for name, usage, detail in details:
         if usage.is_spent:
-            raise QuotaSpent(
+            return QuotaSpent(
                 "quota_spent",
                 detail,
                 quota=name,
@@ -108,3 +102,15 @@ def require_left(phase: Phase, team: Team) -> None:
                 used=usage.used,
                 next_allowed_at=usage.next_allowed_at,
             )
+    return None
+
+
+def require_left(phase: Phase, team: Team) -> None:
+    """Make sure that one more submission fits; the caller holds the ``lock``.
+
+    Raises:
+        QuotaSpent: one of the three limits is reached.
+    """
+    spent = find_spent(count(phase, team))
+    if spent is not None:
+        raise spent

@@ -1,15 +1,124 @@
-"""Pages that a participant submits on and finds their submissions again."""
+"""The page that a participant submits on."""
 
+import json
+import math
+from typing import cast
+
+from django.contrib import messages
 from django.contrib.auth.decorators import login_required
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from competitions.errors import DomainError, QuotaSpent, TooLarge, Unavailable
+from competitions.models import Phase
+from competitions.people import User
+from submissions import services
+from submissions.admission import Admission, admission_of
+from submissions.api import UploadThrottle
+from submissions.forms import DEFAULTS, SubmitForm
+from submissions.models import Submission
+from submissions.upload import Guard
 
 
+class Throttled(DomainError):
+    """Too many uploads in a short time, whatever became of them."""
+
+    http_status = 429
+
+
+@csrf_exempt  # `_receive` is protected: looking for the token reads the body, past the guard
+@never_cache
 @login_required
-def my_submissions(request: HttpRequest) -> HttpResponse:
-    return render(request, "submissions/my_submissions.html")
-
-
-@login_required
+@require_http_methods(["GET", "HEAD", "POST"])
 def submit(request: HttpRequest, phase_id: int) -> HttpResponse:
-    return render(request, "submissions/submit.html", {"phase_id": phase_id})
+    """Show the form, or enter what was sent with it."""
+    user = cast(User, request.user)
+    visible = Phase.objects.visible_to(user).select_related("competition", "reference_set")
+    phase = get_object_or_404(visible, pk=phase_id)
+    admission = admission_of(user, phase, at=now())
+    if request.method != "POST":
+        return _page(request, phase, admission, SubmitForm(phase=phase))
+    # Nothing has been read of the body yet: a file that can't be taken is not stored either.
+    refusal = _throttle(request) or admission.refusal
+    guard = Guard(request, limit=0 if refusal else phase.max_checkpoint_bytes)
+    request.upload_handlers.insert(0, guard)
+    return _receive(request, phase, admission, refusal, guard)
+
+
+@csrf_protect
+def _receive(
+    request: HttpRequest,
+    phase: Phase,
+    admission: Admission,
+    refusal: DomainError | None,
+    guard: Guard,
+) -> HttpResponse:
+    form = SubmitForm(request.POST, request.FILES, phase=phase, is_file_held_back=guard.has_stopped)
+    try:
+        if refusal is not None:
+            raise refusal
+        if guard.has_stopped:
+            raise _too_large(phase)
+        if not form.is_valid():
+            return _page(request, phase, admission, form, status=400)
+        submission = _enter(request, phase, form)
+    except DomainError as error:
+        form.refuse(error)
+        answer = _page(request, phase, admission, form, status=error.http_status)
+        if wait := error.facts.get("wait_s"):
+            answer["Retry-After"] = str(wait)
+        return answer
+    messages.success(request, _("Your submission has arrived. Its check begins now."))
+    if request.headers.get("X-Requested-With") == "XMLHttpRequest":
+        return HttpResponse(status=201, headers={"Location": submission.get_absolute_url()})
+    return redirect(submission)
+
+
+def _enter(request: HttpRequest, phase: Phase, form: SubmitForm) -> Submission:
+    try:
+        return services.submit(
+            by=cast(User, request.user),
+            phase=phase,
+            checkpoint=form.cleaned_data["checkpoint"],
+            manifest=form.to_manifest(),
+        )
+    except (OperationalError, InterfaceError) as error:
+        raise Unavailable(
+            "database_unavailable",
+            _("The database is busy or out of reach. Nothing was charged: try again in a minute."),
+        ) from error
+
+
+def _throttle(request: HttpRequest) -> Throttled | None:
+    """Count this upload together with those over REST."""
+    throttle = UploadThrottle()
+    if throttle.allow_request(request, None):  # type: ignore[arg-type]
+        return None
+    wait = max(1, math.ceil(throttle.wait() or 1))
+    detail = _("Too many uploads in a short time. Wait %(minutes)s min, then go on.")
+    return Throttled("throttled", detail % {"minutes": math.ceil(wait / 60)}, wait_s=wait)
+
+
+def _too_large(phase: Phase) -> TooLarge:
+    return TooLarge("too_large", _("The file is larger than this phase takes."))
+
+
+def _page(
+    request: HttpRequest, phase: Phase, admission: Admission, form: SubmitForm, *, status: int = 200
+) -> HttpResponse:
+    if status == QuotaSpent.http_status:
+        admission = admission_of(cast(User, request.user), phase, at=now())
+    context = {
+        "phase": phase,
+        "competition": phase.competition,
+        "admission": admission,
+        "form": form,
+        "defaults_json": json.dumps(DEFAULTS),
+    }
+    return render(request, "submissions/submit.html", context, status=status)

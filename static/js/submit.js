@@ -1,0 +1,278 @@
+/* The submit page: drop zone, fields that follow the file, upload in the background.
+   Without this the form works as an ordinary one. Texts come from the page. */
+"use strict";
+
+const language = document.documentElement.lang;
+const fill = (template, facts) => template.replace(/\[(\w+)\]/g, (whole, name) => facts[name] ?? whole);
+
+const amount = (value, unit, digits = 0) =>
+  new Intl.NumberFormat(language, {
+    style: "unit",
+    unit,
+    unitDisplay: "short",
+    maximumFractionDigits: digits,
+    minimumFractionDigits: digits,
+  }).format(value);
+
+function writeBytes(bytes) {
+  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
+  let step = 0;
+  while (bytes >= 1024 && step < units.length - 1) {
+    bytes /= 1024;
+    step += 1;
+  }
+  return amount(bytes, units[step], step > 0 ? 1 : 0);
+}
+
+function writeSeconds(seconds) {
+  if (seconds < 60) return amount(Math.max(1, Math.ceil(seconds)), "second");
+  if (seconds < 3600) return amount(Math.ceil(seconds / 60), "minute");
+  return amount(seconds / 3600, "hour", 1);
+}
+
+/** Make the form on the page, or one that took its place, do what it can do with scripts. */
+function enhance(form) {
+  const part = (selector) => form.querySelector(selector);
+  const texts = part("#file").dataset;
+  const input = part("input[type=file]");
+  const drop = part(".drop");
+  const problem = part("[data-file-problem]");
+  const found = part("[data-found]");
+  const touched = new Set();
+
+  // --- Which fields are shown ----------------------------------------------------------------
+  const chosen = (name) => form.elements[name].value;
+
+  function showFitting() {
+    const values = { format: chosen("format"), architecture: chosen("architecture"), size: chosen("size_rule") };
+    for (const [kind, value] of Object.entries(values)) {
+      const attribute = `data-for-${kind}`;
+      for (const group of form.querySelectorAll(`[${attribute}]`)) {
+        group.hidden = group.getAttribute(attribute) !== value;
+      }
+    }
+  }
+
+  function setField(name, value) {
+    const field = form.elements[name];
+    if (!field || touched.has(name) || value === undefined || value === null) return;
+    field.value = value;
+  }
+
+  function fillDefaults() {
+    const defaults = JSON.parse(form.dataset.defaults);
+    const key = chosen("format") === "onnx" ? "onnx" : chosen("architecture");
+    for (const [name, value] of Object.entries(defaults[key] ?? {})) setField(name, value);
+  }
+
+  form.addEventListener("change", (event) => {
+    const { name } = event.target;
+    if (name !== "checkpoint") touched.add(name);
+    if (name === "format" || name === "architecture") fillDefaults();
+    showFitting();
+  });
+
+  // --- The file ------------------------------------------------------------------------------
+  function say(message) {
+    problem.textContent = message;
+    problem.hidden = !message;
+    input.setAttribute("aria-invalid", String(Boolean(message)));
+    part("#file").classList.toggle("has-error", Boolean(message));
+  }
+
+  function showChosen() {
+    const file = input.files[0];
+    const label = part("[data-chosen]");
+    label.hidden = !file;
+    label.textContent = file ? `${file.name} · ${writeBytes(file.size)}` : "";
+    drop.classList.toggle("is-filled", Boolean(file));
+    if (file) part("[data-choose-again]")?.setAttribute("hidden", "");
+  }
+
+  async function look() {
+    const file = input.files[0];
+    showChosen();
+    found.hidden = true;
+    for (const error of form.querySelectorAll("#file > .field-error:not([data-file-problem])")) error.remove();
+    say(file ? complaint(file) : "");
+    if (!file || complaint(file)) return;
+    const about = await CheckpointFile.inspect(file).catch(() => null);
+    if (input.files[0] === file) describe(about);
+  }
+
+  function complaint(file) {
+    if (file.size === 0) return texts.textEmpty;
+    return file.size > Number(form.dataset.limit) ? texts.textTooLarge : "";
+  }
+
+  function describe(about) {
+    found.hidden = false;
+    if (!about) {
+      found.textContent = texts.textUnrecognized;
+      return;
+    }
+    // Another file: what was chosen for the one before does not hold for this.
+    for (const name of ["format", "architecture", "content_input", "style_input", "size_rule"]) touched.delete(name);
+    setField("format", about.format);
+    setField("architecture", about.architecture);
+    fillDefaults();
+    for (const [name, value] of Object.entries(about.parameters ?? {})) {
+      setField(`${about.architecture}_${name}`, value);
+    }
+    let what = about.format === "onnx" ? "ONNX" : "safetensors";
+    if (about.architecture) what = form.elements.architecture.selectedOptions[0].textContent;
+    const content = about.inputs?.find((each) => !/style/i.test(each.name)) ?? about.inputs?.[0];
+    if (content) {
+      const style = about.inputs.find((each) => each !== content);
+      setField("content_input", content.name);
+      setField("style_input", about.inputs.length === 2 && style ? style.name : "");
+      const isFixed = Boolean(content.height && content.width);
+      setField("size_rule", isFixed ? "fixed" : "multiple_of");
+      if (isFixed) {
+        setField("fixed_height", content.height);
+        setField("fixed_width", content.width);
+        what = fill(texts.textFixed, { what, height: content.height, width: content.width });
+      }
+    }
+    found.textContent = fill(texts.textRecognized, { what });
+    showFitting();
+  }
+
+  input.addEventListener("change", look);
+  for (const kind of ["dragenter", "dragover"]) {
+    drop.addEventListener(kind, (event) => {
+      event.preventDefault();
+      drop.classList.add("is-over");
+    });
+  }
+  for (const kind of ["dragleave", "drop"]) {
+    drop.addEventListener(kind, () => drop.classList.remove("is-over"));
+  }
+  drop.addEventListener("drop", (event) => {
+    event.preventDefault();
+    if (input.matches(":disabled") || !event.dataTransfer.files.length) return;
+    if (event.dataTransfer.files.length > 1) {
+      say(texts.textOne);
+      return;
+    }
+    input.files = event.dataTransfer.files;
+    look();
+  });
+
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    const file = input.files[0];
+    if (file && complaint(file)) {
+      say(complaint(file));
+      input.focus();
+      return;
+    }
+    upload(form);
+  });
+
+  part("[data-needs-script]").hidden = false;
+  showFitting();
+  showChosen();
+}
+
+/** Send the form in the background and show how far it is. */
+function upload(form) {
+  const panel = form.querySelector("#upload");
+  const texts = panel.dataset;
+  const part = (name) => panel.querySelector(`[data-upload-${name}]`);
+  const bar = panel.querySelector("progress");
+  const fields = form.querySelector(".submit-fields");
+  const body = new FormData(form); // before the fields are disabled: those are left out
+  const request = new XMLHttpRequest();
+  const started = performance.now();
+  const guard = (event) => event.preventDefault(); // "leave the page?" while something is sent
+
+  function show({ loaded, total }) {
+    const seconds = (performance.now() - started) / 1000;
+    const rate = loaded / Math.max(seconds, 0.001);
+    bar.value = (100 * loaded) / total;
+    part("percent").textContent = new Intl.NumberFormat(language, { style: "percent" }).format(loaded / total);
+    part("numbers").textContent = fill(texts.textSent, { sent: writeBytes(loaded), total: writeBytes(total) });
+    part("rate").textContent = seconds > 0.5 ? fill(texts.textRate, { rate: writeBytes(rate) }) : "";
+    const left = (total - loaded) / rate;
+    part("left").textContent = seconds > 0.5 && left > 0.5 ? fill(texts.textLeft, { time: writeSeconds(left) }) : "";
+  }
+
+  function end(message) {
+    removeEventListener("beforeunload", guard);
+    fields.disabled = false;
+    form.removeAttribute("aria-busy");
+    part("message").textContent = message;
+    part("cancel").hidden = true;
+    part("retry").hidden = false;
+    part("retry").focus();
+  }
+
+  request.upload.addEventListener("progress", show);
+  request.upload.addEventListener("load", () => {
+    part("message").textContent = texts.textChecking;
+    part("rate").textContent = part("left").textContent = "";
+    bar.removeAttribute("value"); // busy, nobody knows for how long
+  });
+  request.addEventListener("error", () => end(texts.textBroken));
+  request.addEventListener("abort", () => end(texts.textCancelled));
+  request.addEventListener("load", () => {
+    const address = request.getResponseHeader("Location");
+    const elsewhere = request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action).pathname;
+    if ((request.status === 201 && address) || elsewhere) {
+      removeEventListener("beforeunload", guard);
+      location.assign(address ?? request.responseURL); // elsewhere: the session has ended
+      return;
+    }
+    if (!replace(form, request.responseText)) end(fill(texts.textFailed, { status: request.status }));
+    else removeEventListener("beforeunload", guard);
+  });
+
+  addEventListener("beforeunload", guard);
+  part("cancel").onclick = () => request.abort();
+  part("retry").onclick = () => {
+    part("message").textContent = "";
+    form.requestSubmit();
+  };
+  part("cancel").hidden = false;
+  part("retry").hidden = true;
+  part("message").textContent = texts.textStarted;
+  panel.hidden = false;
+  bar.value = 0;
+  form.setAttribute("aria-busy", "true");
+  lock(fields, panel);
+  request.open("POST", form.action);
+  request.setRequestHeader("X-Requested-With", "XMLHttpRequest");
+  request.send(body);
+}
+
+/** Let nothing be changed while it is sent, but leave the upload's own buttons alone. */
+function lock(fields, panel) {
+  panel.remove();
+  fields.before(panel);
+  fields.disabled = true;
+}
+
+/** Put the answer's form, with its errors, in the place of this one; the chosen file stays. */
+function replace(form, html) {
+  const answer = new DOMParser().parseFromString(html, "text/html").querySelector("#submit-panel");
+  if (!answer) return false;
+  const { files } = form.querySelector("input[type=file]");
+  document.querySelector("#submit-panel").replaceWith(answer);
+  const fresh = answer.querySelector("#submit-form");
+  if (fresh) {
+    fresh.querySelector("input[type=file]").files = files;
+    enhance(fresh);
+    fresh.querySelector(".has-error :is(input, select, textarea)")?.focus({ preventScroll: true });
+  }
+  (answer.querySelector("[role=alert]:not([hidden])") ?? answer).scrollIntoView({ block: "center" });
+  return true;
+}
+
+// A file that misses the drop zone must not take the place of the page.
+for (const kind of ["dragover", "drop"]) {
+  addEventListener(kind, (event) => event.preventDefault());
+}
+
+const submitForm = document.querySelector("#submit-form");
+if (submitForm) enhance(submitForm);

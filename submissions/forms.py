@@ -1,0 +1,313 @@
+"""The form that a checkpoint is submitted with: fields that make the manifest."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from django import forms
+from django.core.files.uploadedfile import UploadedFile
+from django.utils.functional import Promise
+from django.utils.html import format_html
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from competitions.errors import Conflict, DomainError, Invalid, TooLarge
+from competitions.models import Phase
+from styletransfer.architectures import ARCHITECTURES, Architecture, Parameter
+
+LARGEST_MANIFEST = 2**16
+FORMATS = [("onnx", "ONNX"), ("safetensors", "safetensors")]
+RANGES: list[tuple[str, "str | Promise"]] = [
+    ("0..1", gettext_lazy("0 to 1")),
+    ("-1..1", gettext_lazy("\N{MINUS SIGN}1 to 1")),
+    ("0..255", gettext_lazy("0 to 255")),
+    ("imagenet", gettext_lazy("ImageNet mean and deviation")),
+]
+CHANNEL_ORDERS = [("RGB", gettext_lazy("RGB")), ("BGR", gettext_lazy("BGR"))]
+SIZE_RULES: list[tuple[str, "str | Promise"]] = [
+    ("multiple_of", gettext_lazy("Any size whose sides are multiples of a number")),
+    ("fixed", gettext_lazy("One size only")),
+]
+# What generators of this kind were nearly always trained with; a browser fills it in.
+DEFAULTS: dict[str, dict[str, str]] = {
+    "onnx": {"input_range": "0..1", "output_range": "0..1", "channel_order": "RGB"},
+    "transformer_net": {
+        "input_range": "0..255",
+        "output_range": "0..255",
+        "channel_order": "RGB",
+        "multiple_of": str(ARCHITECTURES["transformer_net"].size_multiple),
+    },
+    "resnet_generator": {
+        "input_range": "-1..1",
+        "output_range": "-1..1",
+        "channel_order": "RGB",
+        "multiple_of": str(ARCHITECTURES["resnet_generator"].size_multiple),
+    },
+}
+# Which fields of the form make which part of the manifest, so that an error finds its place.
+_FIELD_OF = {
+    "format": "format",
+    "architecture": "architecture",
+    "inputs.0": "content_input",
+    "inputs.1": "style_input",
+    "input_range": "input_range",
+    "output_range": "output_range",
+    "channel_order": "channel_order",
+    "size": "multiple_of",
+}
+_FILE_ERRORS = (Invalid, TooLarge, Conflict)
+
+
+def parameter_field(architecture: str, parameter: str) -> str:
+    """Name the field of an architecture's parameter."""
+    return f"{architecture}_{parameter}"
+
+
+class SubmitForm(forms.Form):
+    """A checkpoint with the fields of its manifest, or with the manifest as JSON."""
+
+    # Whether it is missing depends on why: see `clean_checkpoint`.
+    checkpoint = forms.FileField(label=gettext_lazy("Checkpoint"), required=False)
+    format = forms.ChoiceField(
+        label=gettext_lazy("Format of the file"),
+        choices=FORMATS,
+        initial="onnx",
+        widget=forms.RadioSelect,
+    )
+    architecture = forms.ChoiceField(
+        label=gettext_lazy("Architecture"),
+        choices=[(each.name, each.title) for each in ARCHITECTURES.values()],
+        required=False,
+        help_text=gettext_lazy(
+            "The network that the weights belong to. Export any other network to ONNX."
+        ),
+    )
+    content_input = forms.CharField(
+        label=gettext_lazy("Name of the content input"),
+        initial="content",
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("As the ONNX graph names the input that takes the photograph."),
+    )
+    style_input = forms.CharField(
+        label=gettext_lazy("Name of the style input"),
+        max_length=200,
+        required=False,
+        help_text=gettext_lazy("Only if the generator takes a style image too; else empty."),
+    )
+    input_range = forms.ChoiceField(label=gettext_lazy("It takes values of"), choices=RANGES)
+    output_range = forms.ChoiceField(label=gettext_lazy("It returns values of"), choices=RANGES)
+    channel_order = forms.ChoiceField(
+        label=gettext_lazy("Order of the colours"),
+        choices=CHANNEL_ORDERS,
+        initial="RGB",
+        widget=forms.RadioSelect,
+    )
+    size_rule = forms.ChoiceField(
+        label=gettext_lazy("Sizes it takes"),
+        choices=SIZE_RULES,
+        initial="multiple_of",
+        widget=forms.RadioSelect,
+    )
+    multiple_of = forms.IntegerField(
+        label=gettext_lazy("Multiple of"), min_value=1, max_value=64, initial=4, required=False
+    )
+    fixed_height = forms.IntegerField(
+        label=gettext_lazy("Height"), min_value=1, max_value=8192, required=False
+    )
+    fixed_width = forms.IntegerField(
+        label=gettext_lazy("Width"), min_value=1, max_value=8192, required=False
+    )
+    manifest = forms.CharField(
+        label=gettext_lazy("Manifest (JSON)"),
+        widget=forms.Textarea(attrs={"rows": 9, "spellcheck": "false"}),
+        max_length=LARGEST_MANIFEST,
+        required=False,
+        help_text=gettext_lazy("What is here counts instead of the fields above."),
+    )
+
+    def __init__(
+        self, *args: Any, phase: Phase, is_file_held_back: bool = False, **options: Any
+    ) -> None:
+        super().__init__(*args, **options)
+        self.phase = phase
+        self._is_file_held_back = is_file_held_back
+        self.side = phase.reference_set.image_size
+        self.fields["fixed_height"].initial = self.fields["fixed_width"].initial = self.side
+        for architecture in ARCHITECTURES.values():
+            for name, parameter in architecture.parameters.items():
+                field = parameter_field(architecture.name, name)
+                self.fields[field] = _make_parameter_field(name, parameter)
+
+    @property
+    def parameter_groups(self) -> list[tuple[Architecture, list[forms.BoundField]]]:
+        """Return the fields of each architecture's parameters."""
+        return [
+            (each, [self[parameter_field(each.name, name)] for name in each.parameters])
+            for each in ARCHITECTURES.values()
+        ]
+
+    @property
+    def is_pasted(self) -> bool:
+        return bool(str(self.data.get("manifest", "")).strip())
+
+    def clean_checkpoint(self) -> UploadedFile[bytes] | None:
+        found = self.files.get("checkpoint")
+        if not isinstance(found, UploadedFile):
+            if self._is_file_held_back:
+                return None  # something was sent, and why it was not taken is said elsewhere
+            raise forms.ValidationError(_("Choose the generator's file."), code="missing")
+        return found
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or {}
+        for name in self._fields_that_do_not_count():
+            self.errors.pop(name, None)
+        if not self.is_pasted:
+            self._check_inputs()
+            self._check_size()
+            self._check_parameters()
+        return cleaned
+
+    def _fields_that_do_not_count(self) -> set[str]:
+        """Name the fields that say nothing about this file, whatever is in them."""
+        if self.is_pasted:
+            return set(self.fields) - {"checkpoint", "manifest"}
+        ignored = {"manifest"}
+        is_onnx = self.data.get("format") == "onnx"
+        ignored |= {"architecture"} if is_onnx else {"content_input", "style_input"}
+        is_fixed = self.data.get("size_rule") == "fixed"
+        ignored |= {"multiple_of"} if is_fixed else {"fixed_height", "fixed_width"}
+        chosen = None if is_onnx else self.data.get("architecture")
+        for each in ARCHITECTURES.values():
+            if each.name != chosen:
+                ignored |= {parameter_field(each.name, name) for name in each.parameters}
+        return ignored
+
+    def _check_inputs(self) -> None:
+        if self.cleaned_data.get("format") != "onnx":
+            if self.cleaned_data.get("format") and not self.cleaned_data.get("architecture"):
+                self.add_error("architecture", _("Choose the network that the weights belong to."))
+            return
+        content = self.cleaned_data.get("content_input")
+        if content == "":
+            self.add_error("content_input", _("Give the input's name, as the ONNX graph has it."))
+        elif content and content == self.cleaned_data.get("style_input"):
+            self.add_error("style_input", _("Two inputs may not have the same name."))
+
+    def _check_size(self) -> None:
+        rule = self.cleaned_data.get("size_rule")
+        if rule == "multiple_of":
+            if "multiple_of" in self.cleaned_data and self.cleaned_data["multiple_of"] is None:
+                self.add_error("multiple_of", _("Give a number from 1 to 64; 1 means any size."))
+        elif rule == "fixed":
+            sides = [self.cleaned_data.get(name) for name in ("fixed_height", "fixed_width")]
+            for name, side in zip(("fixed_height", "fixed_width"), sides, strict=True):
+                if name in self.cleaned_data and side is None:
+                    self.add_error(name, _("Give the side's length in pixels."))
+            if None not in sides and sides != [self.side, self.side]:
+                problem = _(
+                    "The pictures of this phase have %(side)s by %(side)s pixels: a generator "
+                    "for %(height)s by %(width)s only can't be used. Export it for that size or "
+                    "with free height and width."
+                )
+                facts = {"side": self.side, "height": sides[0], "width": sides[1]}
+                self.add_error("fixed_height", problem % facts)
+
+    def _check_parameters(self) -> None:
+        architecture = self._architecture()
+        if architecture is not None:
+            for name in architecture.parameters:
+                field = parameter_field(architecture.name, name)
+                if self.cleaned_data.get(field, 0) in (None, ""):
+                    self.add_error(field, _("Give a number."))
+
+    def _architecture(self) -> Architecture | None:
+        if self.cleaned_data.get("format") == "onnx":
+            return None
+        return ARCHITECTURES.get(self.cleaned_data.get("architecture") or "")
+
+    def to_manifest(self) -> "dict[str, Any] | str":
+        """Return the manifest that a valid form describes; pasted JSON as it is."""
+        data = self.cleaned_data
+        if self.is_pasted:
+            return str(data["manifest"])
+        architecture = self._architecture()
+        inputs = [{"role": "content", "name": "content"}]
+        if architecture is None:
+            inputs = [{"role": "content", "name": data["content_input"]}]
+            if data["style_input"]:
+                inputs.append({"role": "style", "name": data["style_input"]})
+        is_fixed = data["size_rule"] == "fixed"
+        return {
+            "format": data["format"],
+            "architecture": architecture.name if architecture else None,
+            "parameters": self._parameters(architecture) if architecture else {},
+            "inputs": inputs,
+            "input_range": data["input_range"],
+            "output_range": data["output_range"],
+            "channel_order": data["channel_order"],
+            "size": (
+                {"fixed": [data["fixed_height"], data["fixed_width"]]}
+                if is_fixed
+                else {"multiple_of": data["multiple_of"]}
+            ),
+        }
+
+    def _parameters(self, architecture: Architecture) -> dict[str, int]:
+        return {
+            name: int(self.cleaned_data[parameter_field(architecture.name, name)])
+            for name in architecture.parameters
+        }
+
+    def refuse(self, error: DomainError) -> None:
+        """Put what the platform said beside the field it is about."""
+        if not hasattr(self, "cleaned_data"):
+            self.full_clean()
+        problems = error.facts.get("errors") if error.code == "bad_manifest" else None
+        if problems:
+            self._refuse_manifest(problems)
+            return
+        message = str(error.detail)
+        if url := error.facts.get("url"):
+            message = format_html('{} <a href="{}">{}</a>', message, url, _("Open it"))
+        self.add_error(self._place_of(error), message)
+
+    def _refuse_manifest(self, problems: list[Mapping[str, str]]) -> None:
+        for each in problems:
+            where, detail = each["field"], each["detail"]
+            if self.is_pasted:
+                told = _("%(field)s: %(detail)s") % each if where else detail
+                self.add_error("manifest", told)
+                continue
+            names = [name for part, name in _FIELD_OF.items() if where.startswith(part)]
+            self.add_error(names[0] if names else None, detail)
+
+    def _place_of(self, error: DomainError) -> str | None:
+        if error.code in {"format_mismatch", "unknown_architecture"}:
+            is_format = error.code == "format_mismatch"
+            return "manifest" if self.is_pasted else "format" if is_format else "architecture"
+        return "checkpoint" if isinstance(error, _FILE_ERRORS) else None
+
+
+def _make_parameter_field(name: str, parameter: Parameter) -> forms.Field:
+    labels = {
+        "width": (_("Width"), _("Channels of the first layer, such as 16, 32 or 64.")),
+        "blocks": (_("Residual blocks"), ""),
+    }
+    label, help_text = labels.get(name, (name, ""))
+    if parameter.choices is not None:
+        return forms.ChoiceField(
+            label=label,
+            help_text=help_text,
+            choices=[(str(choice), str(choice)) for choice in parameter.choices],
+            initial=str(parameter.default),
+            required=False,
+        )
+    return forms.IntegerField(
+        label=label,
+        help_text=help_text,
+        min_value=parameter.low,
+        max_value=parameter.high,
+        initial=parameter.default,
+        required=False,
+    )
