@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from django.core.cache import cache
 from pytest_django import Settings
 
 from tests.services import private_postgres, private_redis
@@ -24,7 +25,7 @@ if (ROOT / "platform" / "__init__.py").exists():
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 # Golden values and other quick tests first: what is broken shows early.
-ORDER = ("styletransfer", "test_layout.py", "competitions", "submissions", "arena", "api")
+ORDER = ("styletransfer", "test_layout.py", "competitions", "submissions", "arena", "accounts", "api")
 LAST = ("web", "test_supervisor.py", "test_launch.py", "end_to_end")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -54,6 +55,12 @@ def position(item: pytest.Item) -> int:
 @pytest.fixture(autouse=True)
 def _own_media(settings: Settings, tmp_path: Path) -> None:
     settings.MEDIA_ROOT = tmp_path / "media"
+
+
+@pytest.fixture(autouse=True)
+def _own_attempts() -> None:
+    """Forget how often earlier tests logged in: all of them come from one address."""
+    cache.clear()
 
 
 @pytest.fixture(scope="session")

@@ -18,6 +18,7 @@ from django.core.exceptions import (
 )
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, UnreadablePostError
+from django.shortcuts import render
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views import defaults
@@ -31,6 +32,7 @@ from competitions.errors import (
     Invalid,
     QuotaSpent,
     TooLarge,
+RETRY_MINUTE_S = 60
     Unavailable,
 )
 
@@ -166,6 +168,13 @@ def _describe_platform(error: Exception) -> Problem:
 
 
 # --- Errors outside API views: the handlers that arena.urls names ------------------------------
+def too_many_requests(request: HttpRequest) -> HttpResponseBase:
+    """Answer whoever logs in, signs up or asks for mails too often; allauth calls this."""
+    answer = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(RETRY_MINUTE_S)
+    return answer
+
+
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if not _is_for_api(request):
         return defaults.bad_request(request, exception)

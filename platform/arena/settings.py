@@ -34,8 +34,9 @@ ALLOWED_HOSTS = env_list("ARENA_HOSTS", ["127.0.0.1", "localhost", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env_list("ARENA_ORIGINS", [])
 # Loopback has no TLS; anywhere else ARENA_HTTPS stays on and cookies travel encrypted only.
 HTTPS = env_bool("ARENA_HTTPS", default=bool(env_str("ARENA_HOSTS")))
-SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
-SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = LANGUAGE_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = LANGUAGE_COOKIE_HTTPONLY = True
+LANGUAGE_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
 SECURE_REFERRER_POLICY = "same-origin"
 SECURE_HSTS_SECONDS = 31_536_000 if HTTPS else 0
@@ -131,15 +132,38 @@ LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = LOGOUT_REDIRECT_URL = "home"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*", "password2*"]
+ACCOUNT_ADAPTER = "arena.accounts.adapter.AccountAdapter"
+ACCOUNT_FORMS = {
+    "login": "arena.accounts.forms.LoginForm",
+    "signup": "arena.accounts.forms.SignupForm",
+    "add_email": "arena.accounts.forms.AddEmailForm",
+    "change_password": "arena.accounts.forms.ChangePasswordForm",
+    "set_password": "arena.accounts.forms.SetPasswordForm",
+    "reset_password": "arena.accounts.forms.ResetPasswordForm",
+    "reset_password_from_key": "arena.accounts.forms.ResetPasswordKeyForm",
+    "reauthenticate": "arena.accounts.forms.ReauthenticateForm",
+}
+ACCOUNT_USERNAME_VALIDATORS = "arena.accounts.forms.username_validators"
 # Nobody can confirm an address where no mail is sent.
 ACCOUNT_EMAIL_VERIFICATION = "mandatory" if EMAIL_HOST else "none"
 ACCOUNT_EMAIL_NOTIFICATIONS = True
 ACCOUNT_EMAIL_SUBJECT_PREFIX = "StyleArena: "
 ACCOUNT_USERNAME_BLACKLIST = ["admin", "administrator", "organizer", "root", "stylearena"]
 ACCOUNT_LOGOUT_ON_PASSWORD_CHANGE = False
+ACCOUNT_MAX_EMAIL_ADDRESSES = 5
+# Whoever finds a browser logged in can't move the account to an address of their own.
+ACCOUNT_REAUTHENTICATION_REQUIRED = True
+# Attempts per minute; the rest are allauth's own, such as five failures in five minutes a name.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "signup": "20/m/ip", "reset_password": "20/m/ip,5/m/key"}
 ALLAUTH_TRUSTED_PROXY_COUNT = env_int("ARENA_PROXIES", 0)
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
 MFA_TOTP_ISSUER = "StyleArena"
+MFA_ALLOW_UNVERIFIED_EMAIL = not EMAIL_HOST
+MFA_FORMS = {
+    "authenticate": "arena.accounts.forms.AuthenticateForm",
+    "reauthenticate": "arena.accounts.forms.ReauthenticateByCodeForm",
+    "activate_totp": "arena.accounts.forms.ActivateTotpForm",
+}
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (

@@ -16,7 +16,6 @@ urlpatterns = [
     path("", include("evaluation.urls")),
     path("", include("arena.accounts.urls")),
     path("accounts/", include("allauth.urls")),
-    path("language/", include("django.conf.urls.i18n")),
     path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]
@@ -25,4 +24,5 @@ urlpatterns = [
 handler400 = "arena.errors.bad_request"
 handler403 = "arena.errors.permission_denied"
 handler404 = "arena.errors.page_not_found"
+handler429 = "arena.errors.too_many_requests"
 handler500 = "arena.errors.server_error"

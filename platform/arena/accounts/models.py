@@ -32,6 +32,10 @@ class User(AbstractUser):
             )
         ]
 
+    def clean(self) -> None:
+        super().clean()
+        self.email = self.email.lower()  # as allauth keeps the addresses it looks up
+
 
 class ApiToken(models.Model):
     """A named key for the REST interface; only its hash is stored, so it is shown once."""

@@ -4,9 +4,12 @@ import zoneinfo
 from collections.abc import Callable
 from functools import cache
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.http.response import HttpResponseBase
 from django.utils import timezone, translation
+
+from arena.accounts.templatetags.languages import find_languages
 
 
 class PreferencesMiddleware:
@@ -19,13 +22,37 @@ class PreferencesMiddleware:
         zone = language = ""
         if request.user.is_authenticated:
             zone, language = request.user.time_zone, request.user.language
-        if language:
-            translation.activate(language)
-            request.LANGUAGE_CODE = translation.get_language()
+        if language in offered_codes():
+            use_language(request, language)
         timezone.activate(
             zoneinfo.ZoneInfo(zone)
         ) if zone in known_zones() else timezone.deactivate()
         return self._get_response(request)
+
+
+def use_language(request: HttpRequest, language: str) -> None:
+    translation.activate(language)
+    request.LANGUAGE_CODE = translation.get_language()
+
+
+def keep_language(response: HttpResponseBase, language: str) -> None:
+    """Let the browser remember a language, for pages before the log-in; "" forgets it."""
+    if not language:
+        response.delete_cookie(settings.LANGUAGE_COOKIE_NAME)
+        return
+    response.set_cookie(
+        settings.LANGUAGE_COOKIE_NAME,
+        language,
+        max_age=settings.LANGUAGE_COOKIE_AGE,
+        secure=settings.LANGUAGE_COOKIE_SECURE,
+        httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+        samesite=settings.LANGUAGE_COOKIE_SAMESITE,
+    )
+
+
+def offered_codes() -> frozenset[str]:
+    """Return the languages that pages can be shown in: those whose translation is compiled."""
+    return frozenset({settings.LANGUAGE_CODE, *(code for code, _name in find_languages())})
 
 
 @cache
