@@ -19,8 +19,10 @@ from evaluation.models import EvaluationRun, Stage
 from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
 from evaluation.worker import sandboxes
+from styletransfer import calibration
 from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.images import encode_png, encode_thumbnail
+from styletransfer.pinned import open_vgg
 from styletransfer.scoring import Scorer
 from styletransfer.values import ExtractorPin, Recipe, ReferenceImages
 from submissions.models import Submission
@@ -140,6 +142,35 @@ def _scorer(
         discriminator,  # refused if it is not the one that the recipe names
         cache_dir=settings.FEATURE_CACHE_DIR,
         weights_dir=settings.WEIGHTS_DIR,
+    )
+
+
+def open_pinned(vgg: ExtractorPin, recipe: Recipe) -> None:
+    """Make sure that the network is there before anything is measured with it.
+
+    Raises:
+        WeightsUnavailable, WeightsMismatch: it is not.
+    """
+    open_vgg(vgg, recipe, settings.WEIGHTS_DIR)
+
+
+def calibrate(
+    recipe: Recipe,
+    references: ReferenceImages,
+    vgg: ExtractorPin,
+    discriminator: bytes | None,
+    on_progress: Callable[[int, int], None],
+) -> Recipe:
+    """Return the recipe with weights by which the terms of its total count alike on a set."""
+    make_deterministic(settings.EVALUATION_THREADS)
+    return calibration.calibrate(
+        recipe,
+        references,
+        vgg,
+        discriminator,
+        cache_dir=settings.FEATURE_CACHE_DIR,
+        weights_dir=settings.WEIGHTS_DIR,
+        on_progress=on_progress,
     )
 
 

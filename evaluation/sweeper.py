@@ -14,7 +14,13 @@ from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils.timezone import now
 
+from competitions import messages
+from competitions.models import Preparation, PreparationStatus
+from competitions.preparations import OPEN as OPEN_PREPARATIONS
+from competitions.preparations import QUEUE as PREPARATIONS
+from competitions.preparations import send as send_preparation
 from evaluation.models import EvaluationRun, Outcome
+from evaluation.preparations import discard_upload, record_fault, remove_leftovers
 from evaluation.services import give_back
 from submissions import dispatch
 from submissions.models import Submission
@@ -35,10 +41,11 @@ class Swept:
 
 
 def sweep() -> Swept:
-    lost = take_from_the_lost()
+    lost = take_from_the_lost() + take_lost_preparations()
+    clean_up_preparations()
     close_abandoned_runs()
     remove_broken_uploads()
-    return Swept(lost=lost, retried=retry_faults(), resent=resend())
+    return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
 
 
 def take_from_the_lost() -> int:
@@ -125,4 +132,43 @@ def resend() -> int:
             if not dispatch.send(submission.pk, status):
                 return sent  # nor would the next
             sent += 1
+    return sent
+
+
+def take_lost_preparations() -> int:
+    """Give back what workers prepared for organizers when they went silent."""
+    taken = 0
+    for found in Preparation.objects.filter(lease_expires_at__lt=now()):
+        with transaction.atomic():
+            expired = Preparation.objects.filter(
+                pk=found.pk, attempt=found.attempt, lease_expires_at__lt=now()
+            ).select_for_update()
+            preparation = expired.first()
+            if preparation is None or not record_fault(preparation):
+                continue
+        taken += 1
+        log.warning("the worker of %r was lost: now %s", preparation, preparation.status)
+    return taken
+
+
+def clean_up_preparations() -> None:
+    """Remove what ended preparations have left: uploads, and files of attempts that died."""
+    ended = Preparation.objects.exclude(status__in=OPEN_PREPARATIONS).exclude(upload="")
+    for preparation in ended[:RESENT_AT_ONCE]:
+        if preparation.status != PreparationStatus.DONE:
+            remove_leftovers(preparation, up_to=preparation.attempt)
+        discard_upload(preparation)
+
+
+def resend_preparations() -> int:
+    """Send a message for preparations that wait without one, or had one long ago."""
+    stale = now() - settings.RESEND_AFTER
+    waiting = Preparation.objects.waiting(now()).order_by("created_at", "pk")[:RESENT_AT_ONCE]
+    sent = 0
+    for preparation in waiting:
+        if preparation.dispatched_at is not None and preparation.dispatched_at >= stale:
+            continue
+        if messages.unread(PREPARATIONS) >= RESENT_AT_ONCE or not send_preparation(preparation.pk):
+            return sent
+        sent += 1
     return sent

@@ -7,10 +7,15 @@ from uuid import UUID
 
 from celery import Task, shared_task
 
+from competitions.models import Preparation, PreparationKind
+from competitions.preparation_problems import PreparationRejected
+from competitions.preparations import PREPARE
+
 # The worker's start-up checks hang on this import.
-from evaluation import services, worker
+from evaluation import preparations, services, worker
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
+from evaluation.recipe_calibration import calibrate_recipe
 from evaluation.sandbox import SandboxStopped
 from styletransfer.errors import CheckpointRejected
 from submissions.dispatch import CHECK, EVALUATE
@@ -87,3 +92,37 @@ def _do(run: EvaluationRun, lease: Lease) -> None:
         log.exception("submission %s: platform fault", run.submission_id)
         # The team reads this: what the error says (paths, addresses) is for our own log only.
         services.record_fault(run, reason=f"Platform fault: {type(error).__name__}")
+
+
+@shared_task(name=PREPARE)
+def prepare(preparation_id: str) -> None:
+    """Import images or calibrate a recipe for an organizer; one attempt, as above."""
+    if worker.is_ending():
+        return
+    preparation = preparations.begin(int(preparation_id))
+    if preparation is None:
+        log.info("preparation %s is not waiting: nothing to do", preparation_id)
+        return
+    deadline = preparations.deadline_of(preparation)
+    with Lease(preparation, deadline=deadline, is_ending=worker.is_ending) as lease:
+        _prepare(preparation, lease)
+
+
+def _prepare(preparation: Preparation, lease: Lease) -> None:
+    try:
+        if preparation.kind == PreparationKind.IMAGES:
+            preparations.import_images(preparation, lease)
+        else:
+            calibrate_recipe(preparation, lease)
+    except PreparationRejected as error:
+        log.info("preparation %s was rejected: %s", preparation.pk, error.code)
+        preparations.record_rejection(preparation, code=error.code, facts=error.facts)
+    except preparations.PreparationStopped:
+        log.info("preparation %s was stopped", preparation.pk)
+        preparations.hand_back(preparation)
+        return
+    except Exception:
+        log.exception("preparation %s: platform fault", preparation.pk)
+        preparations.record_fault(preparation)
+        return
+    preparations.discard_upload(preparation)

@@ -58,5 +58,5 @@ Welcome! Both phases are open, and baselines wait to be beaten.
 
 - New here? [Download the pairs](#data), then look at [how they are scored](#scoring).
 - You may submit 20 times in 24 hours, so try something early and watch it run.
-- Looking for company? Invite others to your team before its first submission.
+- Looking for company? Invite others: a team shares its quota and its place on the board.
 """
