@@ -25,32 +25,15 @@ from django.views import defaults
 from rest_framework import exceptions
 from rest_framework.response import Response
 
-from competitions.errors import (
-    Conflict,
-    DomainError,
-    Forbidden,
-    Invalid,
-    QuotaSpent,
-    TooLarge,
-RETRY_MINUTE_S = 60
-    Unavailable,
-)
+from competitions.errors import DomainError, QuotaSpent, Unavailable
 
 log = logging.getLogger(__name__)
 
 API_PREFIX = "/api/"
 MEDIA_TYPE = "application/problem+json"
 RETRY_SOON_S = 30
+RETRY_MINUTE_S = 60
 RETRY_TOMORROW_S = 86_400
-
-_STATUS: Mapping[type[DomainError], int] = {
-    Invalid: 400,
-    Forbidden: 403,
-    Conflict: 409,
-    TooLarge: 413,
-    QuotaSpent: 429,
-    Unavailable: 503,
-}
 
 
 @dataclass(frozen=True)
@@ -119,8 +102,7 @@ def _describe_domain(error: DomainError) -> Problem:
         headers = {"Retry-After": str(_seconds_until_quota(error))}
     elif isinstance(error, Unavailable):
         headers = {"Retry-After": str(RETRY_SOON_S)}
-    status = next(status for kind, status in _STATUS.items() if isinstance(error, kind))
-    return Problem(status, error.code, str(error.detail), error.facts, headers)
+    return Problem(error.http_status, error.code, str(error.detail), error.facts, headers)
 
 
 def _seconds_until_quota(error: QuotaSpent) -> int:
@@ -168,13 +150,6 @@ def _describe_platform(error: Exception) -> Problem:
 
 
 # --- Errors outside API views: the handlers that arena.urls names ------------------------------
-def too_many_requests(request: HttpRequest) -> HttpResponseBase:
-    """Answer whoever logs in, signs up or asks for mails too often; allauth calls this."""
-    answer = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
-    answer["Retry-After"] = str(RETRY_MINUTE_S)
-    return answer
-
-
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponseBase:
     if not _is_for_api(request):
         return defaults.bad_request(request, exception)
@@ -191,6 +166,13 @@ def page_not_found(request: HttpRequest, exception: Exception) -> HttpResponseBa
     if not _is_for_api(request):
         return defaults.page_not_found(request, exception)
     return _answer(describe(exception))
+
+
+def too_many_requests(request: HttpRequest) -> HttpResponseBase:
+    """Answer whoever logs in, signs up or asks for mails too often; allauth calls this."""
+    answer = render(request, "429.html", status=HTTPStatus.TOO_MANY_REQUESTS)
+    answer["Retry-After"] = str(RETRY_MINUTE_S)
+    return answer
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
