@@ -4,7 +4,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, render
-from django.urls import NoReverseMatch, reverse
+from django.urls import reverse
 from django.utils.cache import patch_vary_headers
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
@@ -107,13 +107,8 @@ def _shown_pair(request: HttpRequest, phase: Phase) -> Pair | None:
 
 def _pictures(rows: Any, pair: Pair) -> dict[Any, str]:
     return {
-        row.entry.submission_id: _picture_address(row.entry.submission_id, pair.position)
+        row.entry.submission_id: reverse(
+            "output-thumbnail", args=[row.entry.submission_id, pair.position]
+        )
         for row in rows
     }
-
-
-def _picture_address(submission_id: Any, position: int) -> str:
-    try:
-        return reverse("output-thumbnail", args=[submission_id, position])
-    except NoReverseMatch:
-        return reverse("output", args=[submission_id, position])
