@@ -196,6 +196,8 @@ DATABASES = {
         else _SQLITE
     )
 }
+if DATABASE_URL and (_password := env_secret("DATABASE_PASSWORD")):
+    DATABASES["default"]["PASSWORD"] = _password  # a file of its own keeps it out of the address
 MEDIA_ROOT = VAR_DIR / "media"  # no public URL: every file goes through a view that asks who may
 FEATURE_CACHE_DIR = VAR_DIR / "cache" / "features"
 # Unset, published weights are fetched on first use and kept in the user's cache.

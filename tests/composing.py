@@ -1,0 +1,199 @@
+"""docker-compose.yml as an engine would read it, and its services as processes without one."""
+
+import functools
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pyseccomp
+import yaml
+
+from arena.lifetime import die_with_parent
+
+ROOT = Path(__file__).resolve().parents[1]
+PROFILE = ROOT / "deploy" / "worker-seccomp.json"
+_VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
+
+
+@functools.cache
+def composition() -> dict[str, Any]:
+    read: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+    return read
+
+
+def service(name: str) -> dict[str, Any]:
+    found: dict[str, Any] = composition()["services"][name]
+    return found
+
+
+def own_services() -> list[str]:
+    """Return the services that run our own image."""
+    return [name for name, made in composition()["services"].items() if "build" in made]
+
+
+def filled(text: str, given: Mapping[str, str] | None = None) -> str:
+    """Put values in the place of ``${NAME:-default}``."""
+    values = given or {}
+    return _VARIABLE.sub(lambda found: values.get(found[1]) or found[2] or "", text)
+
+
+def environment(name: str, given: Mapping[str, str] | None = None) -> dict[str, str]:
+    """Return a service's variables as the operator's ``given`` ones and the image's make them."""
+    values = given or {}
+    named: dict[str, str | None] = service(name)["environment"]
+    made = {
+        key: values.get(key) if text is None else filled(str(text), values)
+        for key, text in named.items()
+    }
+    return image_environment() | {key: text for key, text in made.items() if text is not None}
+
+
+def image_environment() -> dict[str, str]:
+    """Return what the Dockerfile's ENV sets."""
+    lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
+    [words] = re.findall(r"^ENV (.*)$", lines, re.MULTILINE)
+    return dict(word.split("=", 1) for word in words.split())
+
+
+def command(name: str) -> list[str]:
+    made = service(name)["command"]
+    return shlex.split(made) if isinstance(made, str) else list(made)
+
+
+def write_filter(path: Path) -> None:
+    """Turn the workers' seccomp profile into what the kernel takes, as a container engine does."""
+    profile = json.loads(PROFILE.read_text())
+    assert profile["defaultAction"] == "SCMP_ACT_ALLOW"
+    made = pyseccomp.SyscallFilter(pyseccomp.ALLOW)
+    for rule in profile["syscalls"]:
+        assert rule["action"] == "SCMP_ACT_ERRNO"
+        for name in rule["names"]:
+            if pyseccomp.resolve_syscall(pyseccomp.Arch.NATIVE, name) >= 0:
+                made.add_rule(pyseccomp.ERRNO(rule["errnoRet"]), name)
+    with path.open("wb") as file:
+        made.export_bpf(file)
+
+
+class Host:
+    """A stand-in for the engine: folders for volumes, and walls like a container's.
+
+    An ordinary user without capabilities or new privileges, a read-only root, an empty /tmp, for
+    workers their seccomp profile. Not like a container: network, images, AppArmor.
+    """
+
+    def __init__(self, folder: Path, *, database: str, broker: str) -> None:
+        self._folder = folder
+        self._services = {
+            "postgresql://arena@postgres/arena": database,
+            "redis://redis:6379/0": broker,
+        }
+        self.files, self.weights = folder / "files", folder / "weights"
+        self.secrets = folder / "secrets"
+        for made in (self.files, self.weights, self.secrets):
+            made.mkdir()
+        for socket in self._sockets():
+            socket.chmod(0o711)  # the server belongs to another user than the services
+        for name in composition()["secrets"]:
+            (self.secrets / name).write_text("" if name == "smtp_password" else f"the {name}")
+
+    def environment(self, name: str, port: int) -> dict[str, str]:
+        made = {key: self._here(text) for key, text in environment(name).items()}
+        made["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        return made | {"PORT": str(port)}
+
+    def arguments(self, name: str, port: int) -> list[str]:
+        return [self._here(word).replace("8000", str(port)) for word in command(name)]
+
+    def run(self, name: str, *, port: int) -> str:
+        """Run a service to its end and return what it said."""
+        with self.started(name, port=port) as process:
+            said, _ = process.communicate(timeout=180)
+        assert process.returncode == 0, said
+        return said
+
+    @contextmanager
+    def started(self, name: str, *, port: int) -> Iterator["subprocess.Popen[str]"]:
+        """Run a service while the block lasts."""
+        with self._walls(name) as (walls, fds):
+            process = subprocess.Popen(
+                [*walls, *self.arguments(name, port)],
+                cwd=ROOT,
+                env=self.environment(name, port),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                pass_fds=fds,
+                preexec_fn=partial(die_with_parent, os.getpid()),
+            )
+        try:
+            yield process
+        finally:
+            process.terminate()
+            try:
+                process.wait(20)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+    def _here(self, text: str) -> str:
+        for there, here in (
+            *self._services.items(),
+            ("/var/lib/stylearena", str(self.files)),
+            ("/var/lib/weights", str(self.weights)),
+            ("/run/secrets", str(self.secrets)),
+            ("/app", str(ROOT)),
+        ):
+            text = text.replace(there, here)
+        return text
+
+    @contextmanager
+    def _walls(self, name: str) -> Iterator[tuple[list[str], list[int]]]:
+        made = service(name)
+        found = shutil.which("bwrap")
+        assert found is not None
+        words = [found, "--die-with-parent", "--unshare-user"]
+        uid, gid = made["user"].split(":")
+        words += ["--uid", uid, "--gid", gid, "--cap-drop", *made["cap_drop"]]
+        words += ["--ro-bind" if made["read_only"] else "--bind", "/", "/"]
+        words += ["--dev-bind", "/dev", "/dev", "--bind", "/proc", "/proc", "--tmpfs", "/tmp"]  # noqa: S108
+        # The checkout and the interpreter may lie under /tmp themselves.
+        for path in (ROOT, sys.prefix, sys.base_prefix):
+            folder = str(Path(path).resolve())
+            words += ["--ro-bind", folder, folder]
+        for folder in self._writable(made):
+            words += ["--bind", folder, folder]
+        words += ["--ro-bind", str(self.secrets), str(self.secrets)]
+        fds = []
+        for option in made["security_opt"]:
+            if option == f"seccomp={PROFILE.relative_to(ROOT)}":
+                path = self._folder / "filter"
+                write_filter(path)
+                fds.append(os.open(path, os.O_RDONLY))
+                words += ["--seccomp", str(fds[0])]
+        try:
+            yield words, fds
+        finally:
+            for fd in fds:
+                os.close(fd)
+
+    def _writable(self, made: Mapping[str, Any]) -> list[str]:
+        folders = [Path(self._here(volume.split(":")[1])) for volume in made["volumes"]]
+        return [str(folder) for folder in [*folders, *self._sockets()]]
+
+    def _sockets(self) -> list[Path]:
+        """Return the folders in which database and broker listen."""
+        paths = [
+            Path(address.partition("host=")[2] or address.removeprefix("unix://"))
+            for address in self._services.values()
+        ]
+        return [path if path.is_dir() else path.parent for path in paths]
