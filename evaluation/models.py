@@ -23,6 +23,7 @@ class Outcome(models.TextChoices):
     FAULT = "fault", _("Platform fault")
     STOPPED = "stopped", _("Cancelled")
     LOST = "lost", _("Worker lost")
+    SUPERSEDED = "superseded", _("Passed, then done again")
 
 
 class EvaluationRunQuerySet(models.QuerySet["EvaluationRun"]):
@@ -37,7 +38,7 @@ class EvaluationRun(models.Model):
     submission = models.ForeignKey(Submission, models.CASCADE, related_name="runs")
     attempt = models.PositiveIntegerField()
     stage = models.CharField(max_length=5, choices=Stage)
-    outcome = models.CharField(max_length=7, choices=Outcome, default=Outcome.RUNNING)
+    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.RUNNING)
     worker = models.CharField(max_length=120)
     started_at = models.DateTimeField(default=now)
     finished_at = models.DateTimeField(null=True, blank=True)

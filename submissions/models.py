@@ -18,6 +18,7 @@ from submissions.states import (
     ACTIVE,
     EXPLAINED,
     MAY_BE_SENT_AGAIN,
+    RESTARTABLE,
     SCORED_AGAIN,
     Status,
     is_final,
@@ -215,17 +216,56 @@ class Submission(models.Model):
         """Leave the present attempt for ``target``; return False if it had lost the row."""
         return self._move(target, lease_expires_at=None, **changes)
 
+    def restart(self) -> bool:
+        """Have an ended submission done again; return False if another act came first.
+
+        For organizers: workers leave a state by ``TRANSITIONS`` only.
+        """
+        moment = now()
+        is_checked = self.checked_at is not None or self.scored_at is not None
+        return self._change(
+            Submission.objects.filter(status__in=RESTARTABLE),
+            status=Status.QUEUED if is_checked else Status.CHECKING,
+            queued_at=moment if is_checked else None,
+            failure_code="",
+            failure_facts={},
+            faults=0,
+            not_before=None,
+            dispatched_at=None,
+            started_at=None,
+            finished_at=None,
+            step="",
+            progress_done=0,
+            progress_of=0,
+        )
+
+    def keep_scores(self) -> bool:
+        """End being scored again by what was found the first time; the earlier scores stand."""
+        return self._change(
+            Submission.objects.filter(status__in=SCORED_AGAIN, scored_at__isnull=False),
+            status=Status.SCORED,
+            lease_expires_at=None,
+            failure_code="",
+            failure_facts={},
+            not_before=None,
+            finished_at=now(),
+            step="",
+        )
+
     def _move(
         self, target: Status, *, among: SubmissionQuerySet | None = None, **changes: Any
     ) -> bool:
+        rows = Submission.objects.all() if among is None else among
+        return self._change(rows.filter(status__in=sources_of(target)), status=target, **changes)
+
+    def _change(self, rows: SubmissionQuerySet, **changes: Any) -> bool:
         # One conditional UPDATE: of two workers racing for a row exactly one sees it change,
         # on SQLite as on PostgreSQL. `attempt` fences off a worker that lost its lease.
-        rows = Submission.objects.all() if among is None else among
-        rows = rows.filter(pk=self.pk, attempt=self.attempt, status__in=sources_of(target))
-        moved = rows.update(status=target, status_changed_at=now(), **changes) == 1
-        if moved:  # a loser keeps its old attempt number, so it can never win later
+        held = rows.filter(pk=self.pk, attempt=self.attempt)
+        changed = held.update(status_changed_at=now(), **changes) == 1
+        if changed:  # a loser keeps its old attempt number, so it can never win later
             self.refresh_from_db()
-        return moved
+        return changed
 
 
 class TeamQuota(models.Model):

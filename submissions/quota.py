@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
@@ -44,6 +45,12 @@ class Quota:
     total: Usage
     concurrent: Usage
 
+    @property
+    def left_now(self) -> int:
+        """Count how many more may come today, whatever else is in progress."""
+        left = [usage.left for usage in (self.per_day, self.total) if usage.left is not None]
+        return min(left)
+
 
 def count(phase: Phase, team: Team, *, at: datetime | None = None) -> Quota:
     """Count a team's submissions to a phase; failures that cost nothing are left out."""
@@ -57,16 +64,46 @@ def count(phase: Phase, team: Team, *, at: datetime | None = None) -> Quota:
             free -= 1
         else:
             times.append(created_at)
-    recent = [time for time in times if time > at - DAY]
-    limit = phase.quota_per_day
-    opens = recent[len(recent) - limit] + DAY if len(recent) >= limit else None
-    extra = TeamQuota.objects.filter(phase=phase, team=team).values_list("extra_total", flat=True)
-    total = None if phase.quota_total is None else phase.quota_total + sum(extra)
+    granted = TeamQuota.objects.filter(phase=phase, team=team).values_list("extra_total", flat=True)
+    total, extra = phase.quota_total, sum(granted)
+    usual, paid = _tell_apart(times, phase, extra)
+    today = [time for time in usual if time > at - DAY]
+    paid_today = sum(time > at - DAY for time in paid)
+    # An extra submission may come at any time: each that is left widens the present day.
+    room = phase.quota_per_day + extra - len(paid)
+    opens = today[len(today) - room] + DAY if len(today) >= room else None
     return Quota(
-        per_day=Usage(limit, len(recent), opens),
-        total=Usage(total, len(times)),
+        per_day=Usage(room + paid_today, len(today) + paid_today, opens),
+        total=Usage(None if total is None else total + extra, len(times)),
         concurrent=Usage(phase.quota_concurrent, rows.filter(AT_ONCE).count()),
     )
+
+
+def _tell_apart(
+    times: list[datetime], phase: Phase, extra: int
+) -> tuple[list[datetime], list[datetime]]:
+    """Tell the usual submissions from those beyond the day or the total, paid by an extra one."""
+    usual: list[datetime] = []
+    paid: list[datetime] = []
+    for time in times:
+        today = sum(earlier > time - DAY for earlier in usual)
+        is_beyond = today >= phase.quota_per_day or len(usual) == phase.quota_total
+        (paid if is_beyond and len(paid) < extra else usual).append(time)
+    return usual, paid
+
+
+@transaction.atomic
+def grant(phase: Phase, team: Team, more: int) -> None:
+    """Let a team submit ``more`` times beyond the limits of the day and in all, from now on."""
+    lock(phase, team)
+    wanted = count(phase, team).left_now + more
+    row = TeamQuota.objects.get(phase=phase, team=team)
+    row.extra_total += more
+    row.save()
+    # Where limits were lowered, what was submitted before takes up extra ones as well.
+    while count(phase, team).left_now < wanted:
+        row.extra_total += 1
+        row.save()
 
 
 def lock(phase: Phase, team: Team) -> None:

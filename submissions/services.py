@@ -189,6 +189,8 @@ def require_not_sent_before(submission: Submission) -> None:
 def cancel(submission: Submission, *, by: User) -> None:
     """Stop a submission; a worker that runs it notices within seconds.
 
+    One that was being scored again keeps the scores that it had.
+
     Raises:
         Forbidden: ``by`` is neither of the team nor an organizer.
         Conflict: it has ended already.
@@ -199,6 +201,8 @@ def cancel(submission: Submission, *, by: User) -> None:
         )
     for _attempt in range(3):  # it may be claimed between reading and writing
         submission.refresh_from_db()
+        if submission.scored_at is not None and submission.keep_scores():
+            return
         if submission.move(
             Status.CANCELLED,
             finished_at=now(),

@@ -122,6 +122,67 @@ def test_an_organizer_may_grant_a_team_more() -> None:
     assert quota.count(phase, other).total.left == 0
 
 
+def test_extra_submissions_may_come_at_once_though_the_day_is_full() -> None:
+    phase = make_phase(quota_per_day=2)
+    team = entered(phase)
+    fill(phase, team, Status.SCORED, Status.SCORED, created_at=ago(hours=1))
+    quota.grant(phase, team, 2)
+    used = quota.count(phase, team, at=NOW).per_day
+    assert (used.limit, used.used, used.left) == (4, 2, 2)
+    fill(phase, team, Status.SCORED, Status.FAILED, created_at=ago(minutes=1))
+    used = quota.count(phase, team, at=NOW).per_day
+    assert (used.limit, used.used, used.left) == (4, 4, 0)
+    assert used.next_allowed_at == ago(hours=1) + timedelta(hours=24)
+
+
+def test_extra_submissions_are_used_up_and_do_not_widen_every_day() -> None:
+    phase = make_phase(quota_per_day=2)
+    team = entered(phase)
+    quota.grant(phase, team, 1)
+    fill(phase, team, Status.SCORED, Status.SCORED, Status.SCORED, created_at=ago(hours=30))
+    used = quota.count(phase, team, at=NOW).per_day
+    assert (used.limit, used.used) == (2, 0)
+
+
+def test_the_next_day_opens_with_the_usual_submissions_and_not_with_an_extra_one() -> None:
+    phase = make_phase(quota_per_day=1)
+    team = entered(phase)
+    quota.grant(phase, team, 1)
+    for hours in (25, 23, 1):
+        fill(phase, team, Status.SCORED, created_at=ago(hours=hours))
+    used = quota.count(phase, team, at=NOW).per_day
+    assert (used.limit, used.used) == (2, 2)
+    assert used.next_allowed_at == ago(hours=1) + timedelta(hours=24)
+    assert quota.count(phase, team, at=ago(hours=-2)).per_day.is_spent
+
+
+def test_days_within_the_limit_leave_extra_submissions_for_later() -> None:
+    phase = make_phase(quota_per_day=2)
+    team = entered(phase)
+    quota.grant(phase, team, 1)
+    for hours in (60, 59, 35, 33):
+        fill(phase, team, Status.SCORED, created_at=ago(hours=hours))
+    assert quota.count(phase, team, at=NOW).per_day.left == 3
+
+
+@pytest.mark.parametrize(
+    "lowered", [{"quota_per_day": 1}, {"quota_total": 2}, {"quota_per_day": 1, "quota_total": 1}]
+)
+def test_what_is_granted_can_be_used_also_where_limits_were_lowered(
+    lowered: dict[str, int],
+) -> None:
+    phase = make_phase(quota_per_day=5, quota_total=9)
+    team = entered(phase)
+    fill(phase, team, *[Status.SCORED] * 4, created_at=ago(hours=1))
+    Phase.objects.filter(pk=phase.pk).update(**lowered)
+    phase.refresh_from_db()
+    quota.grant(phase, team, 2)
+    assert quota.count(phase, team).left_now == 2
+    fill(phase, team, Status.SCORED, Status.SCORED)
+    with pytest.raises(QuotaSpent):
+        quota.require_left(phase, team)
+
+
 def test_each_team_and_each_phase_has_its_own_count() -> None:
     phase = make_phase(quota_per_day=1)
     team = entered(phase)
