@@ -63,9 +63,16 @@ class Scorer:
         discriminator: bytes | None = None,
         cache_dir: Path | None = None,
         weights_dir: Path | None = None,
+        recipe_sha256: str | None = None,
     ) -> None:
+        """Take what scoring needs.
+
+        ``recipe_sha256`` names the whole recipe where ``recipe`` is the part of it that can be
+        measured here: seeds and cards then agree with those of the whole.
+        """
         require_consistent(references)
         self._recipe, self._references = recipe, references
+        self._recipe_sha256 = recipe_sha256 or recipe.sha256()
         self._vgg_pin, self._inception_pin = vgg, inception
         self._cache_dir, self._weights_dir = cache_dir, weights_dir
         self._discriminator = open_discriminator(discriminator, recipe)
@@ -132,7 +139,7 @@ class Scorer:
             if on_pair is not None:
                 on_pair(number + 1, len(outputs))
         per_pair = pairs.values()
-        seed = seed_of(checkpoint_sha256, self._recipe.sha256(), self._references.sha256)
+        seed = seed_of(checkpoint_sha256, self._recipe_sha256, self._references.sha256)
         with clock.measure("intervals"):
             scores = {
                 key: Estimate(*bootstrap_mean(values, seed=seed))
@@ -182,7 +189,7 @@ class Scorer:
         reals, pairs = len(self._references.reals), len(self._references.pairs)
         return {
             "checkpoint_sha256": checkpoint_sha256,
-            "recipe_sha256": self._recipe.sha256(),
+            "recipe_sha256": self._recipe_sha256,
             "references_sha256": self._references.sha256,
             "discriminator_sha256": self._recipe.discriminator_sha256,
             "extractors": {

@@ -1,0 +1,122 @@
+"""A reference set from folders of PNG files, as somebody has it at home."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from styletransfer.errors import StyleTransferError
+from styletransfer.images import ImageRejected, decode_png, pixels_sha256
+from styletransfer.references import require_consistent
+from styletransfer.values import Image, ReferenceImages, hash_references
+
+
+class FolderProblem(StyleTransferError, ValueError):
+    """A folder or a table of pairs can't be used; says which and what to do."""
+
+
+@dataclass(frozen=True)
+class Folder:
+    """The PNG files of a folder, in the order of their names."""
+
+    path: Path
+    files: Sequence[Path]
+
+    @classmethod
+    def read(cls, path: Path) -> "Folder":
+        """List a folder.
+
+        Raises:
+            FolderProblem: it is not there or holds no PNG.
+        """
+        if not path.is_dir():
+            raise FolderProblem(f"{path} is not a folder")
+        files = sorted(file for file in path.iterdir() if file.suffix.lower() == ".png")
+        if not files:
+            raise FolderProblem(f"{path} holds no PNG: pictures have to be 8-bit RGB PNG files")
+        return cls(path, files)
+
+    def images(self) -> list[Image]:
+        """Decode every file.
+
+        Raises:
+            FolderProblem: one is not an 8-bit RGB PNG.
+        """
+        return [_read_image(file) for file in self.files]
+
+    def index_of(self, name: str, table: Path) -> int:
+        """Return the place of a file that a table names, by its name or a path to it.
+
+        Raises:
+            FolderProblem: the folder does not hold it.
+        """
+        for index, file in enumerate(self.files):
+            if Path(name).name == file.name:
+                return index
+        raise FolderProblem(f"{table} names {name}, which is not in {self.path}")
+
+
+def read_references(
+    contents: Folder, styles: Folder, reals: Folder | None, pairs: Path | None
+) -> ReferenceImages:
+    """Read a reference set.
+
+    Args:
+        contents: the content images.
+        styles: the style images.
+        reals: images of the target style for FID, if there are any.
+        pairs: a CSV file with the columns ``content`` and ``style``; without one each content
+            image gets a style image, in turn.
+
+    Raises:
+        FolderProblem: a file is missing, or no PNG, or the table can't be read.
+        ShapeMismatch: the pictures differ in size.
+    """
+    if pairs is not None:
+        chosen = read_pairs(pairs, contents, styles)
+    else:
+        chosen = [(index, index % len(styles.files)) for index in range(len(contents.files))]
+    images = {
+        "content": contents.images(),
+        "style": styles.images(),
+        "real": reals.images() if reals else [],
+    }
+    return ReferenceImages(
+        contents=images["content"],
+        styles=images["style"],
+        reals=images["real"],
+        pairs=chosen,
+        sha256=_hash(images, chosen),
+    )
+
+
+def read_pairs(table: Path, contents: Folder, styles: Folder) -> list[tuple[int, int]]:
+    """Read which content image meets which style image.
+
+    Raises:
+        FolderProblem: a column or a file is missing, or there are no rows.
+    """
+    with table.open(newline="", encoding="utf-8-sig") as file:
+        rows = list(csv.DictReader(file))
+    if not rows:
+        raise FolderProblem(f"{table} has no rows; it needs the columns content and style")
+    if not {"content", "style"} <= rows[0].keys():
+        raise FolderProblem(f"{table} needs the columns content and style")
+    return [
+        (contents.index_of(row["content"], table), styles.index_of(row["style"], table))
+        for row in rows
+    ]
+
+
+def _read_image(file: Path) -> Image:
+    try:
+        return decode_png(file.read_bytes())
+    except ImageRejected as error:
+        raise FolderProblem(f"{file}: {error}; pictures have to be 8-bit RGB PNG") from error
+
+
+def _hash(images: Mapping[str, list[Image]], pairs: list[tuple[int, int]]) -> str:
+    hashes = {role: [pixels_sha256(image) for image in some] for role, some in images.items()}
+    named = ReferenceImages(images["content"], images["style"], pairs, images["real"], sha256="")
+    require_consistent(named)
+    return hash_references(image_size=len(images["content"][0]), pixel_hashes=hashes, pairs=pairs)

@@ -1,0 +1,228 @@
+"""The command line as somebody runs it at home, in a process of its own."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import numpy as np
+import pytest
+import torch
+
+from evaluation.demo.baselines import identity_baseline
+from styletransfer.commands.schema import read_schema
+from styletransfer.discriminator import PatchGan, save_discriminator
+from styletransfer.images import decode_png, encode_png, pixels_sha256
+from styletransfer.scoring import Scorer
+from styletransfer.surrogates import INCEPTION, PINS, VGG
+from styletransfer.values import Image, Recipe, ReferenceImages, hash_references
+
+ROOT = Path(__file__).resolve().parents[2]
+SIDE = 48
+SURROGATES = ("--vgg", VGG, "--inception", INCEPTION)
+
+
+def make_image(seed: int) -> Image:
+    rng = np.random.default_rng(seed)
+    blocks = rng.integers(0, 256, (SIDE // 8, SIDE // 8, 3))
+    return np.kron(blocks, np.ones((8, 8, 1), dtype=np.int64)).astype(np.uint8)
+
+
+@pytest.fixture(name="home", scope="module")
+def make_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Lay out what a participant has: pictures, a table of pairs, a generator, a recipe."""
+    tmp_path = tmp_path_factory.mktemp("home")
+    for folder, seeds in (("contents", (0, 1, 2)), ("styles", (10, 11)), ("reals", (20, 21, 22))):
+        (tmp_path / folder).mkdir()
+        for number, seed in enumerate(seeds):
+            (tmp_path / folder / f"{number:04d}.png").write_bytes(encode_png(make_image(seed)))
+    with (tmp_path / "pairs.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["position", "content", "style"])
+        for number, (content, style) in enumerate([(0, 1), (1, 0), (2, 1), (0, 0)]):
+            table.writerow([number, f"contents/{content:04d}.png", f"styles/{style:04d}.png"])
+    baseline = identity_baseline()
+    (tmp_path / "generator.onnx").write_bytes(baseline.checkpoint)
+    (tmp_path / "manifest.json").write_text(json.dumps(baseline.manifest))
+    torch.manual_seed(0)
+    (tmp_path / "judge.safetensors").write_bytes(save_discriminator(PatchGan(ndf=4, n_layers=2)))
+    (tmp_path / "recipe.json").write_text(json.dumps(make_recipe(tmp_path).to_json()))
+    return tmp_path
+
+
+@pytest.fixture(name="whole", scope="module")
+def score_everything(home: Path) -> dict[str, Any]:
+    """Score at home with all files there are."""
+    everything = ("--real", home / "reals", "--discriminator", home / "judge.safetensors")
+    return score(home, "--recipe", home / "recipe.json", *everything)
+
+
+def make_recipe(home: Path) -> Recipe:
+    sha256 = hashlib.sha256((home / "judge.safetensors").read_bytes()).hexdigest()
+    return Recipe(alpha=1e-4, beta=2.0, gamma=0.5, discriminator_sha256=sha256)
+
+
+def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "styletransfer", *map(str, arguments)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+
+
+def score(home: Path, *options: object, out: str = "card.json") -> dict[str, Any]:
+    done = run(
+        *("score", "--generator", home / "generator.onnx", "--manifest", home / "manifest.json"),
+        *("--content", home / "contents", "--style", home / "styles"),
+        *("--pairs", home / "pairs.csv", "--out", home / out, *SURROGATES, *options),
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads((home / out).read_text())
+    return found
+
+
+def read(home: Path, folder: str) -> list[Image]:
+    return [decode_png(path.read_bytes()) for path in sorted((home / folder).iterdir())]
+
+
+def score_here(home: Path, outputs: list[Image], pairs: list[tuple[int, int]]) -> Any:
+    images = {"content": "contents", "style": "styles", "real": "reals"}
+    pictures = {role: read(home, folder) for role, folder in images.items()}
+    references = ReferenceImages(
+        contents=pictures["content"],
+        styles=pictures["style"],
+        reals=pictures["real"],
+        pairs=pairs,
+        sha256=hash_references(
+            image_size=SIDE,
+            pixel_hashes={
+                role: [pixels_sha256(image) for image in some] for role, some in pictures.items()
+            },
+            pairs=pairs,
+        ),
+    )
+    judge = (home / "judge.safetensors").read_bytes()
+    scorer = Scorer(make_recipe(home), references, PINS[VGG], PINS[INCEPTION], judge)
+    sha256 = hashlib.sha256((home / "generator.onnx").read_bytes()).hexdigest()
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        return scorer.score(outputs, checkpoint_sha256=sha256).to_json()
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_a_card_made_at_home_holds_what_the_scorer_finds(home: Path, whole: dict[str, Any]) -> None:
+    card = whole
+    pairs = [(0, 1), (1, 0), (2, 1), (0, 0)]
+    contents = read(home, "contents")
+    # The generator returns its content image unchanged.
+    here = score_here(home, [contents[content] for content, _ in pairs], pairs)
+    assert card["scores"] == here["scores"]
+    assert card["scores_sha256"] == here["scores_sha256"]
+    assert card["per_pair"] == here["per_pair"]
+    assert card["provenance"]["left_out"] == []
+    assert card["measurements"]["parameters"] >= 0
+    assert card["measurements"]["ms_per_image"] > 0
+    jsonschema.validate(card, json.loads(read_schema()))
+
+
+def test_what_there_are_no_files_for_is_left_out_and_the_rest_stays_equal(
+    home: Path, whole: dict[str, Any]
+) -> None:
+    # As a phase's page offers it: the reference set is named, its real images stay hidden.
+    described = {
+        "recipe": make_recipe(home).to_json(),
+        "reference_set": {"sha256": whole["provenance"]["references_sha256"]},
+        "extractors": {
+            role: {"name": PINS[name].name, "sha256": PINS[name].sha256}
+            for role, name in (("vgg", VGG), ("inception", INCEPTION))
+        },
+    }
+    (home / "phase.json").write_text(json.dumps(described))
+    card = score(home, "--recipe", home / "phase.json", out="part.json")
+    assert card["provenance"]["left_out"] == ["adversarial", "total", "fid_pytorch"]
+    assert card["provenance"]["recipe_sha256"] == whole["provenance"]["recipe_sha256"]
+    for key, estimate in card["scores"].items():
+        assert estimate == whole["scores"][key]
+    assert set(card["scores"]) | set(card["provenance"]["left_out"]) == set(whole["scores"])
+    jsonschema.validate(card, json.loads(read_schema()))
+
+
+def test_what_can_not_be_used_is_named_in_one_line(home: Path) -> None:
+    base = ["score", "--generator", home / "generator.onnx", "--manifest", home / "manifest.json"]
+    base += ["--content", home / "contents", "--out", home / "none.json", *SURROGATES]
+    for options, said in (
+        (["--style", home / "nowhere"], "nowhere is not a folder"),
+        (["--style", home], "holds no PNG"),
+        (["--style", home / "styles", "--pairs", home / "recipe.json"], "needs the columns"),
+        (["--style", home / "styles", "--recipe", home / "pairs.csv"], "is not JSON"),
+        (["--style", home / "styles", "--vgg", "vgg20"], "unknown feature network 'vgg20'"),
+    ):
+        done = run(*base, *options)
+        assert done.returncode == 2
+        assert said in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not (home / "none.json").exists()
+
+
+def test_cards_are_compared_pair_by_pair(home: Path, whole: dict[str, Any]) -> None:
+    first = whole
+    second = json.loads(json.dumps(first))
+    # Twice the content loss; style moves to and fro, which shows nothing.
+    second["per_pair"]["content"] = [value + 100 for value in first["per_pair"]["content"]]
+    second["scores"]["content"]["value"] += 100
+    shifts = [1, -1, 1, -1]
+    second["per_pair"]["style"] = [
+        value + shift for value, shift in zip(first["per_pair"]["style"], shifts, strict=True)
+    ]
+    (home / "other.json").write_text(json.dumps(second))
+    done = run("compare", home / "card.json", home / "other.json", "--json")
+    assert done.returncode == 0, done.stderr
+    found = {each["key"]: each for each in json.loads(done.stdout)}
+    assert found["content"]["better"] == "first"
+    assert found["content"]["low"] == pytest.approx(100)
+    assert found["style"]["better"] == "open"
+    assert found["style"]["low"] < 0 < found["style"]["high"]
+    table = run("compare", home / "card.json", home / "other.json").stdout
+    assert "first is better" in table
+    assert "no difference shown" in table
+
+
+def test_cards_of_different_reference_sets_are_not_compared(
+    home: Path, whole: dict[str, Any]
+) -> None:
+    first = json.loads(json.dumps(whole))
+    first["provenance"]["references_sha256"] = "0" * 64
+    (home / "other.json").write_text(json.dumps(first))
+    done = run("compare", home / "card.json", home / "other.json")
+    assert done.returncode == 2
+    assert "different reference sets" in done.stderr
+    done = run("compare", home / "card.json", home / "recipe.json")
+    assert done.returncode == 2
+    assert "not a score card" in done.stderr
+
+
+def test_the_schema_refuses_what_is_no_card(whole: dict[str, Any]) -> None:
+    schema = json.loads(read_schema())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert json.loads(run("schema").stdout) == schema
+    card = whole
+    for broken in (
+        {**card, "scores": {}},
+        {**card, "scores_sha256": "x"},
+        {**card, "extra": 1},
+        {**card, "scores": {"content": {"value": "1", "low": None, "high": None}}},
+        {key: value for key, value in card.items() if key != "provenance"},
+    ):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate(broken, schema)
