@@ -17,6 +17,7 @@ from django.utils.timezone import now
 from competitions.models import Pair
 from competitions.services import publish_entry
 from evaluation import mails
+from evaluation.board import rebuild_entry
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.values import ScoreCard
@@ -71,6 +72,8 @@ def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -
         )
         _finish(run, Outcome.REFUSED if ended else Outcome.STOPPED)
         if ended:
+            if _supersede(run.submission):
+                rebuild_entry(run.submission.phase, run.submission.team)
             mails.tell_ended(run.submission)
     return ended
 
@@ -159,12 +162,15 @@ def record_scores(
                 step="",
                 faults=0,
             )
+            is_again = stored and _supersede(run.submission)
             if stored:
                 _write_scores(run, card, pairs=pairs)
                 Output.objects.bulk_create(files)
-                if not run.submission.exclusion:  # as the row is now, not as it was claimed
-                    _publish(run.submission, card)
             _finish(run, Outcome.PASSED if stored else Outcome.STOPPED)
+            if is_again:  # takes its place even if it is worse now
+                rebuild_entry(run.submission.phase, run.submission.team)
+            elif stored and not run.submission.exclusion:  # as the row is now, not as claimed
+                _publish(run.submission, card)
     except BaseException:
         _discard(run, files)
         raise
@@ -184,6 +190,12 @@ def _write_scores(run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair])
         for key, values in card.per_pair.items()
         for pair, value in zip(pairs, values, strict=True)
     )
+
+
+def _supersede(submission: Submission) -> bool:
+    """Let what was found before count no longer; return whether there was anything."""
+    counted = EvaluationRun.objects.that_count().filter(submission=submission)
+    return counted.update(outcome=Outcome.SUPERSEDED) > 0
 
 
 def _publish(submission: Submission, card: ScoreCard) -> None:

@@ -19,6 +19,7 @@ from competitions.models import Preparation, PreparationStatus
 from competitions.preparations import OPEN as OPEN_PREPARATIONS
 from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
+from evaluation.board import rebuild_entry
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.preparations import discard_upload, record_fault, remove_leftovers
 from evaluation.services import give_back
@@ -112,6 +113,7 @@ def retry_faults() -> int:
         except IntegrityError:
             # The team sent the same file again meanwhile: that one is scored instead.
             submission.move(Status.CANCELLED, failure_code="", not_before=None, finished_at=now())
+            rebuild_entry(submission.phase, submission.team)
     return retried
 
 

@@ -201,7 +201,7 @@ def cancel(submission: Submission, *, by: User) -> None:
         )
     for _attempt in range(3):  # it may be claimed between reading and writing
         submission.refresh_from_db()
-        if submission.scored_at is not None and submission.keep_scores():
+        if submission.scored_at is not None and _keeps_scores(submission):
             return
         if submission.move(
             Status.CANCELLED,
@@ -216,3 +216,11 @@ def cancel(submission: Submission, *, by: User) -> None:
         _("This submission has ended: there is nothing left to cancel."),
         status=submission.status,
     )
+
+
+def _keeps_scores(submission: Submission) -> bool:
+    try:
+        with transaction.atomic():
+            return submission.keep_scores()
+    except IntegrityError:  # the team has sent the same file again: that one counts
+        return False

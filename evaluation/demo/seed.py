@@ -7,6 +7,7 @@ import secrets
 from datetime import timedelta
 from pathlib import Path
 
+from allauth.account.models import EmailAddress
 from django.contrib.auth import get_user_model
 from django.core.files.base import ContentFile
 from django.core.files.uploadedfile import SimpleUploadedFile
@@ -181,6 +182,7 @@ def _make_people(competition: Competition, accounts_file: Path) -> None:
             user.set_password(passwords[username])
             user.is_staff = user.is_superuser = username == "organizer"
             user.save()
+            EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         if username == "organizer":
             competition.organizers.add(user)
         elif not Participant.objects.filter(user=user, competition=competition).exists():
