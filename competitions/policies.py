@@ -101,10 +101,16 @@ def require_can_submit(user: User, *, phase: Phase, at: datetime) -> Team:
 
 
 def may_see_reference_image(user: Viewer, image: ReferenceImage) -> bool:
-    """Contents and styles of public pairs are for everyone, all else is for organizers."""
+    """Contents and styles of public pairs are for everyone, all else is for organizers.
+
+    A set is its competition's from the start, before any phase uses it.
+    """
     used_by = Phase.objects.visible_to(user).filter(reference_set=image.reference_set_id)
     if image.role != ImageRole.REAL and used_by.filter(pairs_public=True).exists():
         return True
     if not user.is_authenticated:
         return False
-    return user.is_superuser or used_by.filter(competition__organizers=user).exists()
+    if user.is_superuser or used_by.filter(competition__organizers=user).exists():
+        return True
+    owner = image.reference_set.competition
+    return owner is not None and is_organizer(user, owner)
