@@ -49,6 +49,21 @@ def extractor_pin(
     return find_weights(name, weights_dir=weights_dir, on_progress=on_progress)[1]
 
 
+def local_pin(name: str, *, weights_dir: Path | None = None) -> ExtractorPin | None:
+    """Return a feature network's name and hash as ``extractor_pin``, but never download.
+
+    None if its file is not on this machine.
+
+    Raises:
+        WeightsMismatch: the file is not the published one, or not the one seen before.
+    """
+    if name in ADDRESSES:
+        folder = weights_dir or os.environ.get("ARENA_WEIGHTS_DIR") or _cache_folder()
+        if not (Path(folder) / published_name(ADDRESSES[name])).exists():
+            return None
+    return extractor_pin(name, weights_dir=weights_dir)
+
+
 def find_weights(
     name: str, *, weights_dir: Path | None = None, on_progress: Progress | None = None
 ) -> tuple[Path, ExtractorPin]:

@@ -3,9 +3,10 @@
 Permissions come from ``competitions.policies``, not from Django's table of model permissions.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
+from django.contrib import messages
 from django.contrib.admin import (
     ModelAdmin,
     RelatedOnlyFieldListFilter,
@@ -13,12 +14,21 @@ from django.contrib.admin import (
     TabularInline,
 )
 from django.contrib.admin.options import BaseModelAdmin
-from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured
-from django.db.models import ForeignKey, ManyToManyField, Model, QuerySet
+from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
+from django.db import transaction
+from django.db.models import DateTimeField, Field, ForeignKey, ManyToManyField, Model, QuerySet
+from django.forms import Field as FormField
 from django.forms import ModelChoiceField, ModelMultipleChoiceField
-from django.http import Http404, HttpRequest
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http.response import HttpResponseBase
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+from django.utils.timezone import get_current_timezone_name
+from django.utils.translation import gettext
+from django.views.decorators.http import require_POST
 
 from competitions import policies
+from competitions.errors import DomainError
 from competitions.models import Competition
 from competitions.people import User
 
@@ -75,6 +85,15 @@ class Scoped(BaseModelAdmin[Row]):
         kwargs.setdefault("queryset", self.choices_for(db_field.remote_field.model, request))
         return super().formfield_for_manytomany(db_field, request, **kwargs)
 
+    def formfield_for_dbfield(
+        self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
+    ) -> FormField | None:
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(db_field, DateTimeField):
+            zone = gettext("Time zone: %(zone)s") % {"zone": get_current_timezone_name()}
+            field.help_text = format_html("{} {}", field.help_text, zone)
+        return field
+
     def choices_for(self, model: type[Model], request: HttpRequest) -> QuerySet[Any]:
         """Return the rows of another model that may be chosen here.
 
@@ -84,7 +103,7 @@ class Scoped(BaseModelAdmin[Row]):
         if self.admin_site.is_registered(model):
             related = self.admin_site.get_model_admin(model)
             if isinstance(related, Scoped):
-                return related.get_queryset(request)
+                return Scoped.get_queryset(related, request)  # without what its list adds
         rows = model._default_manager.all()
         if person(request).is_superuser:
             return rows
@@ -162,6 +181,50 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
             model = field.related_model
         return (each, RelatedOnlyFieldListFilter)
 
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> HttpResponse:
+        """Show what services refuse at the last moment; nothing was saved then."""
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except DomainError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+        except ValidationError as error:  # a row that came in use meanwhile says so in save()
+            self.message_user(request, " ".join(error.messages), messages.ERROR)
+        return HttpResponseRedirect(request.get_full_path())
+
+    def act(
+        self, request: HttpRequest, row: Row, does: Callable[[], str], *, why: str = ""
+    ) -> HttpResponse:
+        """Do something about a row, record it with its reason, and go back to the row's page.
+
+        ``does`` returns in words what was done; what it refuses is shown instead.
+        """
+        try:
+            with transaction.atomic():
+                done = does()
+                self.record(request, row, f"{done} ({why})" if why else done)
+        except DomainError as error:
+            self.message_user(request, str(error.detail), messages.ERROR)
+        else:
+            self.message_user(request, done, messages.SUCCESS)
+        return HttpResponseRedirect(self.address(row))
+
+    def address(self, row: Model) -> str:
+        """Return the address of a row's page in the admin."""
+        name = f"{row._meta.app_label}_{row._meta.model_name}_change"
+        return reverse(f"{self.admin_site.name}:{name}", args=[row.pk])
+
+    def button_url(self, name: str, view: Callable[..., HttpResponseBase]) -> URLPattern:
+        """Return the address of something that can be done with a row: POST, and only by POST."""
+        full_name = f"{self.opts.app_label}_{self.opts.model_name}_{name}"
+        guarded = self.admin_site.admin_view(require_POST(view))
+        return path(f"<path:object_id>/{name}/", guarded, name=full_name)
+
     def get_or_404(self, request: HttpRequest, pk: object) -> Row:
         """Return a row to act upon; one of another's competition is not there.
 
@@ -170,6 +233,17 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
         """
         found = self.get_object(request, str(pk))
         if found is None or not self.has_change_permission(request, found):
+            raise Http404
+        return found
+
+    def get_visible_or_404(self, request: HttpRequest, pk: object) -> Row:
+        """Return a row that may at least be looked at.
+
+        Raises:
+            Http404: it does not exist for whoever asks.
+        """
+        found = self.get_object(request, str(pk))
+        if found is None or not self.has_view_permission(request, found):
             raise Http404
         return found
 
