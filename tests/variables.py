@@ -8,8 +8,16 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[1]
 FOLDERS = ("platform", "competitions", "submissions", "evaluation", "styletransfer", "scripts")
 READERS = {"env_str", "env_bool", "env_int", "env_list", "env_secret"}
-# Read, but not ours to explain: what Python, Django, the shell or another program set.
-OTHERS = {"DJANGO_SETTINGS_MODULE", "LD_LIBRARY_PATH", "PATH", "EUID", "PWD", "HOME"}
+# Read, but not for operators: set by Python, Django, the shell or our own supervisor.
+OTHERS = {
+    "ARENA_DIE_WITH_PARENT",
+    "DJANGO_SETTINGS_MODULE",
+    "LD_LIBRARY_PATH",
+    "PATH",
+    "EUID",
+    "PWD",
+    "HOME",
+}
 _IN_SHELL = re.compile(r"\$\{?([A-Z][A-Z0-9_]{2,})")
 
 
@@ -22,22 +30,33 @@ def named_in_the_code() -> set[str]:
 def _in_python() -> Iterator[str]:
     for folder in FOLDERS:
         for path in sorted((ROOT / folder).rglob("*.py")):
-            for node in ast.walk(ast.parse(path.read_text())):
-                yield from _asked_for(node)
+            module = ast.parse(path.read_text())
+            constants = dict(_constants(module))
+            for node in ast.walk(module):
+                for asked in _asked_for(node):
+                    match asked:
+                        case ast.Constant(value=str(name)):
+                            yield name
+                        case ast.Name(id=constant) if constant in constants:
+                            yield constants[constant]
 
 
-def _asked_for(node: ast.AST) -> Iterator[str]:
-    """Yield the name in ``env_str(NAME)``, ``os.environ.get(NAME)`` and ``os.environ[NAME]``."""
+def _constants(module: ast.Module) -> Iterator[tuple[str, str]]:
+    for statement in module.body:
+        match statement:
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Constant(value=str(text))):
+                yield name, text
+
+
+def _asked_for(node: ast.AST) -> Iterator[ast.expr]:
+    """Yield NAME of ``env_str(NAME)``, ``os.environ.get(NAME)`` and ``os.environ[NAME]``."""
     match node:
-        case ast.Call(func=ast.Name(id=name), args=[ast.Constant(value=str(asked)), *_]):
-            if name in READERS:
-                yield asked
-        case ast.Call(
-            func=ast.Attribute(value=source, attr="get" | "getenv"),
-            args=[ast.Constant(value=str(asked)), *_],
-        ) if _is_environ(source):
+        case ast.Call(func=ast.Name(id=reader), args=[asked, *_]) if reader in READERS:
             yield asked
-        case ast.Subscript(value=source, slice=ast.Constant(value=str(asked)), ctx=ast.Load()):
+        case ast.Call(func=ast.Attribute(value=source, attr="get" | "getenv"), args=[asked, *_]):
+            if _is_environ(source):
+                yield asked
+        case ast.Subscript(value=source, slice=asked, ctx=ast.Load()):
             if _is_environ(source):
                 yield asked
 
