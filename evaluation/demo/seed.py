@@ -90,14 +90,16 @@ def _make_competition() -> Competition:
             name=phase.name,
             position=position,
             description=phase.description,
-            reference_set=_make_references(phase),
-            recipe=_make_recipe(phase.name),
+            reference_set=_make_references(competition, phase),
+            recipe=_make_recipe(competition, phase.name),
         )
     return competition
 
 
-def _make_references(phase: DemoPhase) -> ReferenceSet:
-    made = ReferenceSet.objects.create(name=f"{SLUG}: {phase.name}", image_size=SIDE)
+def _make_references(competition: Competition, phase: DemoPhase) -> ReferenceSet:
+    made = ReferenceSet.objects.create(
+        competition=competition, name=f"{SLUG}: {phase.name}", image_size=SIDE
+    )
     rows = {
         role: [_make_image(made, role, position, image) for position, image in enumerate(images)]
         for role, images in (
@@ -134,9 +136,10 @@ def _make_image(
     )
 
 
-def _make_recipe(phase_name: str) -> ScoringRecipe:
+def _make_recipe(competition: Competition, phase_name: str) -> ScoringRecipe:
     value = shipped_recipe(phase_name)
     return ScoringRecipe.objects.create(
+        competition=competition,
         name=f"{SLUG}: {phase_name}",
         content_layer=value.content_layer,
         style_layers=list(value.style_layers),
