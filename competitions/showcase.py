@@ -39,8 +39,8 @@ SAMPLES = 6
 
 
 class State(models.TextChoices):
-    UPCOMING = "upcoming", _("Opens soon")
     OPEN = "open", _("Open")
+    UPCOMING = "upcoming", _("Opens soon")
     CLOSED = "closed", _("Closed")
 
 

@@ -207,7 +207,10 @@ def require_can_accept(invitation: Invitation, *, by: User) -> None:
         Forbidden, Conflict: as ``accept``.
     """
     team = invitation.team
-    require_usable(Invitation.objects.get(pk=invitation.pk))
+    present = Invitation.objects.filter(pk=invitation.pk).first()
+    if present is None:  # removed just now, with the last who left it
+        raise Conflict("team_gone", _("This team does not exist any more."))
+    require_usable(present)
     require_open_to_entries(by, team.competition, at=now())
     participant = (
         Participant.objects.select_related("team")

@@ -1,58 +1,12 @@
-"""Several processes that do the same thing at the same moment, on the database of the environment.
+"""Races about submissions. Run as ``python -m tests.submissions.racers``; see ``tests.races``."""
 
-Run as ``python -m tests.submissions.racers``; prints what became of each race as JSON.
-"""
-
-import json
-import multiprocessing
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any
 
-RACERS = 4
+from tests.races import RACERS, Race, main
+
 TEAMS = 40
-
-
-def main() -> None:
-    set_up_django()
-    context = multiprocessing.get_context("spawn")
-    barrier, results = context.Barrier(RACERS), context.Queue()
-    starts = [context.Queue() for _ in range(RACERS)]
-    racers = [
-        context.Process(target=wait_and_race, args=(number, start, barrier, results))
-        for number, start in enumerate(starts)
-    ]
-    for racer in racers:
-        racer.start()
-    found = {}
-    for name, (prepare, _run, look) in RACES.items():
-        task = prepare()
-        for start in starts:
-            start.put((name, task))
-        outcomes = sorted(results.get(timeout=60) for _ in racers)
-        found[name] = {"outcomes": outcomes, **look(task)}
-    for start, racer in zip(starts, racers, strict=True):
-        start.put(None)
-        racer.join()
-    print(json.dumps(found))
-
-
-def set_up_django() -> None:
-    import django
-
-    django.setup()
-
-
-def wait_and_race(number: int, start: Any, barrier: Any, results: Any) -> None:
-    set_up_django()
-    while (given := start.get(timeout=120)) is not None:
-        name, task = given
-        barrier.wait(timeout=60)
-        try:
-            results.put(RACES[name][1](number, task))
-        except Exception as error:  # noqa: BLE001 - whatever it is, the test sees it
-            results.put(getattr(error, "code", None) or repr(error))
 
 
 # --- Submitting ---------------------------------------------------------------------------------
@@ -191,10 +145,7 @@ def look_at_row(task: Any) -> dict[str, Any]:
     return {"status": row.status, "attempt": row.attempt}
 
 
-Prepare: TypeAlias = Callable[[], Any]
-Run: TypeAlias = Callable[[int, Any], str]
-Look: TypeAlias = Callable[[Any], dict[str, Any]]
-RACES: dict[str, tuple[Prepare, Run, Look]] = {
+RACES: dict[str, Race] = {
     "last_slot": (one_slot, submit_another, count_submissions),
     "last_place_at_once": (one_slot_at_once, submit_another, count_submissions),
     "same_file": (many_slots, submit_the_same, count_submissions),
@@ -204,4 +155,4 @@ RACES: dict[str, tuple[Prepare, Run, Look]] = {
 }
 
 if __name__ == "__main__":
-    main()
+    main(RACES)

@@ -1,41 +1,24 @@
 """Processes at the same moment, on both databases: what must happen once happens once."""
 
-import json
-import os
-import subprocess
-import sys
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 
+from tests.races import run_races
 from tests.services import fresh_database
 
-ROOT = Path(__file__).resolve().parents[2]
 Races: TypeAlias = dict[str, dict[str, Any]]
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
 def races(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Races:
     """Run all races on an empty database of either kind; return what became of each."""
-    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    env |= {
-        "ARENA_VAR": str(tmp_path_factory.mktemp("var")),
-        "DJANGO_SETTINGS_MODULE": "arena.settings",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
-    }
+    url = None
     if request.param == "postgresql":
-        env["DATABASE_URL"] = fresh_database(request.getfixturevalue("postgres_url"))
-    run(env, "django", "migrate", "-v0")
-    found: Races = json.loads(run(env, "tests.submissions.racers"))
+        url = fresh_database(request.getfixturevalue("postgres_url"))
+    var = tmp_path_factory.mktemp("var")
+    found: Races = run_races("tests.submissions.racers", var=var, database_url=url)
     return found
-
-
-def run(env: dict[str, str], module: str, *arguments: str) -> str:
-    command = [sys.executable, "-m", module, *arguments]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.mark.parametrize("name", ["last_slot", "last_place_at_once"])
