@@ -33,7 +33,7 @@ def readings() -> Iterator[tuple[str, str, str]]:
     """Yield reader, name and default of each variable that settings.py reads with a plain one."""
     for node in ast.walk(ast.parse(SETTINGS.read_text())):
         match node:
-            case ast.Call(func=ast.Name(id=reader), args=[ast.Constant(value=name), *rest]):
+            case ast.Call(func=ast.Name(id=reader), args=[ast.Constant(value=str(name)), *rest]):
                 given = [*rest, *(word.value for word in node.keywords if word.arg == "default")]
                 if reader in READERS and given and isinstance(given[0], ast.Constant):
                     yield reader, name, str(given[0].value)
