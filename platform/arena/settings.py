@@ -120,7 +120,8 @@ EMAIL_HOST = env_str("ARENA_SMTP_HOST")
 EMAIL_PORT = env_int("ARENA_SMTP_PORT", 587)
 EMAIL_HOST_USER = env_str("ARENA_SMTP_USER")
 EMAIL_HOST_PASSWORD = env_secret("ARENA_SMTP_PASSWORD")
-EMAIL_USE_TLS = env_bool("ARENA_SMTP_TLS", default=True)
+EMAIL_USE_SSL = EMAIL_PORT == 465  # encrypted from the first byte; elsewhere by STARTTLS
+EMAIL_USE_TLS = not EMAIL_USE_SSL and env_bool("ARENA_SMTP_TLS", default=True)
 EMAIL_TIMEOUT = 20
 DEFAULT_FROM_EMAIL = SERVER_EMAIL = env_str("ARENA_MAIL_FROM", "StyleArena <noreply@localhost>")
 # Without a server, mails are written to the log: enough to try the site out.
