@@ -1,6 +1,6 @@
 """What organizers change in a reference set before it freezes: images, their credit, pairs."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from django.core.files.storage import Storage
 from django.db import transaction
@@ -100,17 +100,50 @@ def _close_gaps(reference_set: ReferenceSet) -> None:
                 ReferenceImage.objects.filter(pk=image.pk).update(position=place)
 
 
-def remove_files_later(images: Iterable[ReferenceImage]) -> None:
-    """Remove the files of deleted rows when the transaction has ended well."""
-    stored: list[tuple[Storage, str]] = [
+def remove_files_later(
+    images: Iterable[ReferenceImage], *, extra: Iterable[tuple[Storage, str]] = ()
+) -> None:
+    """Remove the files of deleted rows, and others, when the transaction has ended well."""
+    stored = [
         (file.storage, str(file.name))
         for image in images
         for file in (image.file, image.thumbnail)
         if file
-    ]
+    ] + list(extra)
 
     def remove() -> None:
         for storage, name in stored:
             storage.delete(name)
 
     transaction.on_commit(remove, robust=True)
+
+
+@transaction.atomic
+def credit_images(
+    reference_set: ReferenceSet, images: Iterable[int], words: Mapping[str, str]
+) -> int:
+    """Say of images who made them, and by which right they are used; empty words change nothing.
+
+    Raises:
+        Conflict: the set is in use.
+    """
+    row = lock_thawed(reference_set)
+    given = {key: words[key] for key in ("credit", "licence", "source") if words.get(key)}
+    chosen = ReferenceImage.objects.filter(reference_set=row, pk__in=list(images))
+    return chosen.update(**given) if given else 0
+
+
+@transaction.atomic
+def delete_reference_set(reference_set: ReferenceSet) -> None:
+    """Delete a set with its images and whatever was uploaded for it.
+
+    Raises:
+        Conflict: it is in use.
+        ProtectedError: a phase is to be scored against it.
+    """
+    row = lock_thawed(reference_set)
+    images = list(ReferenceImage.objects.filter(reference_set=row))
+    uploads = [each.upload for each in row.preparations.exclude(upload="")]
+    Pair.objects.filter(reference_set=row).delete()
+    row.delete()
+    remove_files_later(images, extra=[(file.storage, str(file.name)) for file in uploads])

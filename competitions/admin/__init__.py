@@ -1,5 +1,5 @@
 """Where organizers set up and run their competitions; Django finds what is registered here."""
 
-from competitions.admin import announcement, competition, phase, recipe
+from competitions.admin import announcement, competition, phase, recipe, reference_set
 
-__all__ = ["announcement", "competition", "phase", "recipe"]
+__all__ = ["announcement", "competition", "phase", "recipe", "reference_set"]
