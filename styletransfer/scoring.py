@@ -13,6 +13,7 @@ from styletransfer.calibration import calibrate
 from styletransfer.clock import StepClock
 from styletransfer.determinism import arithmetic, versions
 from styletransfer.errors import NonFiniteInput, ShapeMismatch, TooFewSamples
+from styletransfer.flags import find_copies
 from styletransfer.inception import FEATURES
 from styletransfer.metrics.interval import bootstrap_mean
 from styletransfer.pair_values import PairMeter
@@ -147,12 +148,17 @@ class Scorer:
             }
         if sets is not None:
             scores |= sets.values(seed)
+        with clock.measure("flags"):
+            flags = find_copies(outputs, self._references)
+            if sets is not None:
+                flags += sets.flags()
         # The recipe's order, whatever order the values were found in.
         scores = {key: scores[key] for key in self._recipe.measured}
         _require_finite(scores)
         return ScoreCard(
             scores=scores,
             per_pair={key: values.tolist() for key, values in per_pair.items()},
+            flags=[flag.to_json() for flag in flags],
             measurements=clock.report() | {"prepare_s": prepared.seconds},
             provenance=self._provenance(checkpoint_sha256),
         )

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from styletransfer.clock import StepClock
 from styletransfer.feature_cache import recall
+from styletransfer.flags import Flag, find_memorised
 from styletransfer.inception import FidInception
 from styletransfer.metrics.frechet import KEPT_ROWS, FeatureStatistics, frechet_distance
 from styletransfer.metrics.interval import bootstrap_frechet, bootstrap_kernel
@@ -79,6 +80,13 @@ class SetMeter:
         with self._clock.measure("inception"):
             for preparation, found in self._found.items():
                 found.append(_features_by(self._references.network, preparation)(output))
+
+    def flags(self) -> list[Flag]:
+        """Say whether outputs lie suspiciously near the real images."""
+        found = self._found.get("pytorch")
+        if not found:
+            return []
+        return find_memorised(torch.cat(found).numpy(), self._references.rows["pytorch"])
 
     def values(self, seed: int) -> dict[str, Estimate]:
         """Return the recipe's metrics of sets."""

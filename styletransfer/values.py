@@ -269,6 +269,7 @@ class ScoreCard:
     Attributes:
         scores: by metric key; bit-identical for equal inputs, versions and threads.
         per_pair: by metric key, in the order of the pairs.
+        flags: what looks odd about the outputs, see ``styletransfer.flags``.
         measurements: times, memory, device; they differ from run to run.
         provenance: hashes and versions of all that went in.
     """
@@ -277,6 +278,7 @@ class ScoreCard:
     per_pair: Mapping[str, list[float]]
     measurements: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
+    flags: Sequence[Mapping[str, Any]] = ()
 
     @property
     def scores_sha256(self) -> str:
@@ -289,6 +291,7 @@ class ScoreCard:
             "scores": {key: estimate.to_json() for key, estimate in self.scores.items()},
             "scores_sha256": self.scores_sha256,
             "per_pair": {key: list(values) for key, values in self.per_pair.items()},
+            "flags": [dict(flag) for flag in self.flags],
             "measurements": dict(self.measurements),
             "provenance": dict(self.provenance),
         }
