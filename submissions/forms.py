@@ -65,8 +65,10 @@ def parameter_field(architecture: str, parameter: str) -> str:
 class SubmitForm(forms.Form):
     """A checkpoint with the fields of its manifest, or with the manifest as JSON."""
 
-    # Whether it is missing depends on why: see `clean_checkpoint`.
-    checkpoint = forms.FileField(label=gettext_lazy("Checkpoint"), required=False)
+    # Whether it is missing depends on why: see `clean_checkpoint`; what is in it, services say.
+    checkpoint = forms.FileField(
+        label=gettext_lazy("Checkpoint"), required=False, allow_empty_file=True
+    )
     format = forms.ChoiceField(
         label=gettext_lazy("Format of the file"),
         choices=FORMATS,
@@ -76,7 +78,6 @@ class SubmitForm(forms.Form):
     architecture = forms.ChoiceField(
         label=gettext_lazy("Architecture"),
         choices=[(each.name, each.title) for each in ARCHITECTURES.values()],
-        required=False,
         help_text=gettext_lazy(
             "The network that the weights belong to. Export any other network to ONNX."
         ),
@@ -85,7 +86,6 @@ class SubmitForm(forms.Form):
         label=gettext_lazy("Name of the content input"),
         initial="content",
         max_length=200,
-        required=False,
         help_text=gettext_lazy("As the ONNX graph names the input that takes the photograph."),
     )
     style_input = forms.CharField(
@@ -109,13 +109,17 @@ class SubmitForm(forms.Form):
         widget=forms.RadioSelect,
     )
     multiple_of = forms.IntegerField(
-        label=gettext_lazy("Multiple of"), min_value=1, max_value=64, initial=4, required=False
+        label=gettext_lazy("Multiples of"),
+        min_value=1,
+        max_value=64,
+        initial=4,
+        help_text=gettext_lazy("1 if any size will do."),
     )
     fixed_height = forms.IntegerField(
-        label=gettext_lazy("Height"), min_value=1, max_value=8192, required=False
+        label=gettext_lazy("Height in pixels"), min_value=1, max_value=8192
     )
     fixed_width = forms.IntegerField(
-        label=gettext_lazy("Width"), min_value=1, max_value=8192, required=False
+        label=gettext_lazy("Width in pixels"), min_value=1, max_value=8192
     )
     manifest = forms.CharField(
         label=gettext_lazy("Manifest (JSON)"),
@@ -163,9 +167,9 @@ class SubmitForm(forms.Form):
         for name in self._fields_that_do_not_count():
             self.errors.pop(name, None)
         if not self.is_pasted:
-            self._check_inputs()
+            if cleaned.get("format") == "onnx":
+                self._check_inputs()
             self._check_size()
-            self._check_parameters()
         return cleaned
 
     def _fields_that_do_not_count(self) -> set[str]:
@@ -173,53 +177,35 @@ class SubmitForm(forms.Form):
         if self.is_pasted:
             return set(self.fields) - {"checkpoint", "manifest"}
         ignored = {"manifest"}
-        is_onnx = self.data.get("format") == "onnx"
-        ignored |= {"architecture"} if is_onnx else {"content_input", "style_input"}
+        kind = self.data.get("format")
+        if kind != "onnx":
+            ignored |= {"content_input", "style_input"}
+        if kind != "safetensors":
+            ignored |= {"architecture"}
         is_fixed = self.data.get("size_rule") == "fixed"
         ignored |= {"multiple_of"} if is_fixed else {"fixed_height", "fixed_width"}
-        chosen = None if is_onnx else self.data.get("architecture")
+        chosen = self.data.get("architecture") if kind == "safetensors" else None
         for each in ARCHITECTURES.values():
             if each.name != chosen:
                 ignored |= {parameter_field(each.name, name) for name in each.parameters}
         return ignored
 
     def _check_inputs(self) -> None:
-        if self.cleaned_data.get("format") != "onnx":
-            if self.cleaned_data.get("format") and not self.cleaned_data.get("architecture"):
-                self.add_error("architecture", _("Choose the network that the weights belong to."))
-            return
         content = self.cleaned_data.get("content_input")
-        if content == "":
-            self.add_error("content_input", _("Give the input's name, as the ONNX graph has it."))
-        elif content and content == self.cleaned_data.get("style_input"):
+        if content and content == self.cleaned_data.get("style_input"):
             self.add_error("style_input", _("Two inputs may not have the same name."))
 
     def _check_size(self) -> None:
-        rule = self.cleaned_data.get("size_rule")
-        if rule == "multiple_of":
-            if "multiple_of" in self.cleaned_data and self.cleaned_data["multiple_of"] is None:
-                self.add_error("multiple_of", _("Give a number from 1 to 64; 1 means any size."))
-        elif rule == "fixed":
-            sides = [self.cleaned_data.get(name) for name in ("fixed_height", "fixed_width")]
-            for name, side in zip(("fixed_height", "fixed_width"), sides, strict=True):
-                if name in self.cleaned_data and side is None:
-                    self.add_error(name, _("Give the side's length in pixels."))
-            if None not in sides and sides != [self.side, self.side]:
-                problem = _(
-                    "The pictures of this phase have %(side)s by %(side)s pixels: a generator "
-                    "for %(height)s by %(width)s only can't be used. Export it for that size or "
-                    "with free height and width."
-                )
-                facts = {"side": self.side, "height": sides[0], "width": sides[1]}
-                self.add_error("fixed_height", problem % facts)
-
-    def _check_parameters(self) -> None:
-        architecture = self._architecture()
-        if architecture is not None:
-            for name in architecture.parameters:
-                field = parameter_field(architecture.name, name)
-                if self.cleaned_data.get(field, 0) in (None, ""):
-                    self.add_error(field, _("Give a number."))
+        sides = [self.cleaned_data.get(name) for name in ("fixed_height", "fixed_width")]
+        is_fixed = self.cleaned_data.get("size_rule") == "fixed"
+        if is_fixed and None not in sides and sides != [self.side, self.side]:
+            problem = _(
+                "The pictures of this phase have %(side)s by %(side)s pixels: a generator "
+                "for %(height)s by %(width)s only can't be used. Export it for that size or "
+                "with free height and width."
+            )
+            facts = {"side": self.side, "height": sides[0], "width": sides[1]}
+            self.add_error("fixed_height", problem % facts)
 
     def _architecture(self) -> Architecture | None:
         if self.cleaned_data.get("format") == "onnx":
@@ -279,8 +265,9 @@ class SubmitForm(forms.Form):
                 told = _("%(field)s: %(detail)s") % each if where else detail
                 self.add_error("manifest", told)
                 continue
-            names = [name for part, name in _FIELD_OF.items() if where.startswith(part)]
-            self.add_error(names[0] if names else None, detail)
+            name = next((name for part, name in _FIELD_OF.items() if where.startswith(part)), None)
+            if name or not self.errors:  # no field of its own: it follows from the one before
+                self.add_error(name, detail)
 
     def _place_of(self, error: DomainError) -> str | None:
         if error.code in {"format_mismatch", "unknown_architecture"}:
@@ -301,7 +288,6 @@ def _make_parameter_field(name: str, parameter: Parameter) -> forms.Field:
             help_text=help_text,
             choices=[(str(choice), str(choice)) for choice in parameter.choices],
             initial=str(parameter.default),
-            required=False,
         )
     return forms.IntegerField(
         label=label,
@@ -309,5 +295,4 @@ def _make_parameter_field(name: str, parameter: Parameter) -> forms.Field:
         min_value=parameter.low,
         max_value=parameter.high,
         initial=parameter.default,
-        required=False,
     )

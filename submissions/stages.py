@@ -22,7 +22,7 @@ class Stage:
     """When it was reached, for those that are done."""
 
 
-_NAMES = (_("Received"), _("Checked"), _("Queued"), _("Evaluated"), _("Scored"))
+_NAMES = (_("Received"), _("Check"), _("Queue"), _("Evaluation"), _("Scores"))
 _CHECK, _QUEUE, _RUN, _SCORED = range(1, 5)
 _ENDS: dict[str, Progress] = {
     Status.REJECTED: "failed",
