@@ -35,17 +35,21 @@ class EvaluationRunQuerySet(models.QuerySet["EvaluationRun"]):
 class EvaluationRun(models.Model):
     """One attempt of a worker at a submission."""
 
-    submission = models.ForeignKey(Submission, models.CASCADE, related_name="runs")
-    attempt = models.PositiveIntegerField()
-    stage = models.CharField(max_length=5, choices=Stage)
-    outcome = models.CharField(max_length=10, choices=Outcome, default=Outcome.RUNNING)
-    worker = models.CharField(max_length=120)
-    started_at = models.DateTimeField(default=now)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    steps = models.JSONField(default=dict)  # name of the step -> seconds
-    versions = models.JSONField(default=dict)
-    card = models.JSONField(null=True, blank=True)
-    log = models.TextField(blank=True)
+    submission = models.ForeignKey(
+        Submission, models.CASCADE, related_name="runs", verbose_name=_("submission")
+    )
+    attempt = models.PositiveIntegerField(_("attempt"))
+    stage = models.CharField(_("stage"), max_length=5, choices=Stage)
+    outcome = models.CharField(
+        _("outcome"), max_length=10, choices=Outcome, default=Outcome.RUNNING
+    )
+    worker = models.CharField(_("worker"), max_length=120)
+    started_at = models.DateTimeField(_("started at"), default=now)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    steps = models.JSONField(_("time of each step"), default=dict)  # name of the step -> seconds
+    versions = models.JSONField(_("versions"), default=dict)
+    card = models.JSONField(_("score card"), null=True, blank=True)
+    log = models.TextField(_("log"), blank=True)
 
     objects = EvaluationRunQuerySet.as_manager()
 
@@ -79,19 +83,23 @@ class EvaluationRun(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.submission_id} attempt {self.attempt}"
+        return f"{self.submission_id}, {self.attempt}"
 
 
 class Score(models.Model):
     """One metric's value for one run."""
 
-    run = models.ForeignKey(EvaluationRun, models.CASCADE, related_name="scores")
-    metric = models.CharField(max_length=40)
-    value = models.FloatField()
-    low = models.FloatField(null=True)
-    high = models.FloatField(null=True)
+    run = models.ForeignKey(
+        EvaluationRun, models.CASCADE, related_name="scores", verbose_name=_("evaluation run")
+    )
+    metric = models.CharField(_("metric"), max_length=40)
+    value = models.FloatField(_("value"))
+    low = models.FloatField(_("lower end"), null=True)
+    high = models.FloatField(_("upper end"), null=True)
 
     class Meta:
+        verbose_name = _("score")
+        verbose_name_plural = _("scores")
         constraints = [
             models.UniqueConstraint(fields=["run", "metric"], name="score_once_per_metric")
         ]
@@ -103,12 +111,16 @@ class Score(models.Model):
 class ImageScore(models.Model):
     """One metric's value for one pair of one run."""
 
-    run = models.ForeignKey(EvaluationRun, models.CASCADE, related_name="image_scores")
-    pair = models.ForeignKey(Pair, models.PROTECT, related_name="+")
-    metric = models.CharField(max_length=40)
-    value = models.FloatField()
+    run = models.ForeignKey(
+        EvaluationRun, models.CASCADE, related_name="image_scores", verbose_name=_("evaluation run")
+    )
+    pair = models.ForeignKey(Pair, models.PROTECT, related_name="+", verbose_name=_("pair"))
+    metric = models.CharField(_("metric"), max_length=40)
+    value = models.FloatField(_("value"))
 
     class Meta:
+        verbose_name = _("score of a picture")
+        verbose_name_plural = _("scores of pictures")
         constraints = [
             models.UniqueConstraint(
                 fields=["run", "pair", "metric"], name="image_score_once_per_pair_and_metric"
@@ -116,20 +128,24 @@ class ImageScore(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.metric} of pair {self.pair_id} = {self.value}"
+        return f"{self.metric} ({self.pair_id}) = {self.value}"
 
 
 class Output(models.Model):
     """The picture a generator made for a pair: exactly the pixels that were scored."""
 
-    run = models.ForeignKey(EvaluationRun, models.CASCADE, related_name="outputs")
-    pair = models.ForeignKey(Pair, models.PROTECT, related_name="+")
-    file = models.FileField(upload_to="outputs/%Y/%m/")
+    run = models.ForeignKey(
+        EvaluationRun, models.CASCADE, related_name="outputs", verbose_name=_("evaluation run")
+    )
+    pair = models.ForeignKey(Pair, models.PROTECT, related_name="+", verbose_name=_("pair"))
+    file = models.FileField(_("file"), upload_to="outputs/%Y/%m/")
     # A small WebP for lists and boards. Empty where the output was made before there were any.
-    thumbnail = models.FileField(upload_to="thumbnails/%Y/%m/", blank=True)
+    thumbnail = models.FileField(_("thumbnail"), upload_to="thumbnails/%Y/%m/", blank=True)
 
     class Meta:
+        verbose_name = _("output")
+        verbose_name_plural = _("outputs")
         constraints = [models.UniqueConstraint(fields=["run", "pair"], name="output_once_per_pair")]
 
     def __str__(self) -> str:
-        return f"output of pair {self.pair_id}"
+        return f"{self.run_id} ({self.pair_id})"

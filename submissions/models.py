@@ -81,43 +81,56 @@ class Submission(models.Model):
     """One checkpoint, entered by a team in a phase."""
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
-    phase = models.ForeignKey(Phase, models.PROTECT, related_name="submissions")
-    team = models.ForeignKey(Team, models.PROTECT, related_name="submissions")
-    submitted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, related_name="submissions"
+    phase = models.ForeignKey(
+        Phase, models.PROTECT, related_name="submissions", verbose_name=_("phase")
     )
-    checkpoint = models.FileField(upload_to="checkpoints/%Y/%m/")
-    file_name = models.CharField(max_length=100)  # a label; never a path
-    size_bytes = models.PositiveBigIntegerField()
-    sha256 = models.CharField(max_length=64)
-    manifest = models.JSONField()
+    team = models.ForeignKey(
+        Team, models.PROTECT, related_name="submissions", verbose_name=_("team")
+    )
+    submitted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        related_name="submissions",
+        verbose_name=_("submitted by"),
+    )
+    checkpoint = models.FileField(_("checkpoint"), upload_to="checkpoints/%Y/%m/")
+    file_name = models.CharField(_("file"), max_length=100)  # a label; never a path
+    size_bytes = models.PositiveBigIntegerField(_("size in bytes"))
+    sha256 = models.CharField(_("SHA-256"), max_length=64)
+    manifest = models.JSONField(_("manifest"))
     manifest_sha256 = models.CharField(max_length=64)
 
-    status = models.CharField(max_length=14, choices=Status, default=Status.CHECKING)
-    failure_code = models.CharField(max_length=40, blank=True)
+    status = models.CharField(_("state"), max_length=14, choices=Status, default=Status.CHECKING)
+    failure_code = models.CharField(_("failure"), max_length=40, blank=True)
     failure_facts = models.JSONField(default=dict, blank=True)
-    step = models.CharField(max_length=20, blank=True)
+    step = models.CharField(_("step"), max_length=20, blank=True)
     progress_done = models.PositiveIntegerField(default=0)
     progress_of = models.PositiveIntegerField(default=0)
 
-    created_at = models.DateTimeField(default=now, editable=False)
+    created_at = models.DateTimeField(_("submitted at"), default=now, editable=False)
     status_changed_at = models.DateTimeField(default=now)
-    checked_at = models.DateTimeField(null=True, blank=True)
-    queued_at = models.DateTimeField(null=True, blank=True)
-    started_at = models.DateTimeField(null=True, blank=True)
-    finished_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(_("checked at"), null=True, blank=True)
+    queued_at = models.DateTimeField(_("queued at"), null=True, blank=True)
+    started_at = models.DateTimeField(_("started at"), null=True, blank=True)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
 
     # First scored at: while it is scored again it stays as visible as it was.
-    scored_at = models.DateTimeField(null=True, blank=True)
-    exclusion = models.CharField(max_length=12, choices=Exclusion, blank=True)
-    exclusion_reason = models.CharField(max_length=300, blank=True)
-    excluded_at = models.DateTimeField(null=True, blank=True)
+    scored_at = models.DateTimeField(_("first scored at"), null=True, blank=True)
+    exclusion = models.CharField(_("exclusion"), max_length=12, choices=Exclusion, blank=True)
+    exclusion_reason = models.CharField(_("reason of the exclusion"), max_length=300, blank=True)
+    excluded_at = models.DateTimeField(_("excluded at"), null=True, blank=True)
     excluded_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("excluded by"),
     )
 
     # Which attempt holds the row, until when, and how often the platform let it down.
-    attempt = models.PositiveIntegerField(default=0)
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
     dispatched_at = models.DateTimeField(null=True, blank=True)
@@ -174,7 +187,7 @@ class Submission(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.status})"
+        return f"{self.id} ({self.get_status_display()})"
 
     def get_absolute_url(self) -> str:
         return reverse("submission", args=[self.pk])
@@ -271,14 +284,18 @@ class Submission(models.Model):
 class TeamQuota(models.Model):
     """The row that is locked while a team's submissions to a phase are counted."""
 
-    phase = models.ForeignKey(Phase, models.CASCADE, related_name="team_quotas")
-    team = models.ForeignKey(Team, models.CASCADE, related_name="quotas")
+    phase = models.ForeignKey(
+        Phase, models.CASCADE, related_name="team_quotas", verbose_name=_("phase")
+    )
+    team = models.ForeignKey(Team, models.CASCADE, related_name="quotas", verbose_name=_("team"))
     extra_total = models.PositiveIntegerField(_("extra submissions"), default=0)
 
     class Meta:
+        verbose_name = _("quota of a team")
+        verbose_name_plural = _("quotas of teams")
         constraints = [
             models.UniqueConstraint(fields=["phase", "team"], name="team_quota_once_per_phase")
         ]
 
     def __str__(self) -> str:
-        return f"{self.team} in {self.phase}"
+        return f"{self.team} ({self.phase})"

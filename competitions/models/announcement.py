@@ -22,9 +22,14 @@ class Announcement(models.Model):
     title = models.CharField(_("title"), max_length=150)
     body = models.TextField(_("text"), help_text=_("Markdown"))
     author = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("author"),
     )
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     published_at = models.DateTimeField(_("published at"), null=True, blank=True, editable=False)
 
     objects = AnnouncementQuerySet.as_manager()

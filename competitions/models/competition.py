@@ -74,7 +74,7 @@ class Competition(models.Model):
         blank=True,
     )
     published_at = models.DateTimeField(_("published at"), null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     # Present on rows that came through with_dates().
     opens_at: datetime | None

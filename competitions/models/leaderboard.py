@@ -23,18 +23,26 @@ class LeaderboardEntryQuerySet(models.QuerySet["LeaderboardEntry"]):
 class LeaderboardEntry(models.Model):
     """A team's best submission in a phase: a projection, rebuilt from scores at any time."""
 
-    phase = models.ForeignKey(Phase, models.CASCADE, related_name="leaderboard")
-    team = models.ForeignKey(Team, models.CASCADE, related_name="leaderboard_entries")
+    phase = models.ForeignKey(
+        Phase, models.CASCADE, related_name="leaderboard", verbose_name=_("phase")
+    )
+    team = models.ForeignKey(
+        Team, models.CASCADE, related_name="leaderboard_entries", verbose_name=_("team")
+    )
     # Not a foreign key: submissions stand above competitions and are not imported here.
-    submission_id = models.UUIDField(unique=True)
-    scores = models.JSONField()
-    ranking_value = models.FloatField(null=True)
-    unranked_reason = models.CharField(max_length=10, choices=UnrankedReason, blank=True)
-    submitted_at = models.DateTimeField()
+    submission_id = models.UUIDField(_("submission"), unique=True)
+    scores = models.JSONField(_("scores"))
+    ranking_value = models.FloatField(_("ranking value"), null=True)
+    unranked_reason = models.CharField(
+        _("why it is not ranked"), max_length=10, choices=UnrankedReason, blank=True
+    )
+    submitted_at = models.DateTimeField(_("submitted at"))
 
     objects = LeaderboardEntryQuerySet.as_manager()
 
     class Meta:
+        verbose_name = _("leaderboard entry")
+        verbose_name_plural = _("leaderboard entries")
         constraints = [
             models.UniqueConstraint(fields=["phase", "team"], name="leaderboard_one_per_team"),
             models.CheckConstraint(

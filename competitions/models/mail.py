@@ -31,23 +31,27 @@ class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):
 class OutgoingMail(models.Model):
     """One mail to one address, written out in the language of whoever reads it."""
 
-    kind = models.CharField(max_length=12, choices=MailKind)
+    kind = models.CharField(_("kind"), max_length=12, choices=MailKind)
     # Null: somebody who has no account yet.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, null=True, related_name="mails"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        null=True,
+        related_name="mails",
+        verbose_name=_("user"),
     )
-    address = models.EmailField()
-    subject = models.CharField(max_length=200)
-    text = models.TextField()
+    address = models.EmailField(_("address"))
+    subject = models.CharField(_("subject"), max_length=200)
+    text = models.TextField(_("text"))
     html = models.TextField(blank=True)
     headers = models.JSONField(default=dict)
 
-    created_at = models.DateTimeField(default=now)
-    attempts = models.PositiveSmallIntegerField(default=0)
+    created_at = models.DateTimeField(_("created at"), default=now)
+    attempts = models.PositiveSmallIntegerField(_("attempts"), default=0)
     not_before = models.DateTimeField(null=True, blank=True)
-    sent_at = models.DateTimeField(null=True, blank=True)
-    given_up_at = models.DateTimeField(null=True, blank=True)
-    problem = models.CharField(max_length=300, blank=True)
+    sent_at = models.DateTimeField(_("sent at"), null=True, blank=True)
+    given_up_at = models.DateTimeField(_("given up at"), null=True, blank=True)
+    problem = models.CharField(_("problem"), max_length=300, blank=True)
 
     objects = OutgoingMailQuerySet.as_manager()
 
@@ -72,14 +76,14 @@ class OutgoingMail(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} to {self.address}"
+        return f"{self.get_kind_display()}: {self.address}"
 
 
 class MailRefusal(models.Model):
     """An address without an account that wants no more mails from us."""
 
-    address = models.EmailField()
-    created_at = models.DateTimeField(auto_now_add=True)
+    address = models.EmailField(_("address"))
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("refused address")

@@ -29,14 +29,20 @@ class PhaseQuerySet(models.QuerySet["Phase"]):
 class Phase(models.Model):
     """A dated window of a competition: its limits, what is scored against, and how."""
 
-    competition = models.ForeignKey(Competition, models.PROTECT, related_name="phases")
+    competition = models.ForeignKey(
+        Competition, models.PROTECT, related_name="phases", verbose_name=_("competition")
+    )
     name = models.CharField(_("name"), max_length=80)
     position = models.PositiveSmallIntegerField(_("position"), default=1)
     description = models.CharField(_("description"), max_length=500, blank=True)
     opens_at = models.DateTimeField(_("opens at"))
     closes_at = models.DateTimeField(_("closes at"), null=True, blank=True)
-    reference_set = models.ForeignKey(ReferenceSet, models.PROTECT, related_name="phases")
-    recipe = models.ForeignKey(ScoringRecipe, models.PROTECT, related_name="phases")
+    reference_set = models.ForeignKey(
+        ReferenceSet, models.PROTECT, related_name="phases", verbose_name=_("reference set")
+    )
+    recipe = models.ForeignKey(
+        ScoringRecipe, models.PROTECT, related_name="phases", verbose_name=_("scoring recipe")
+    )
     ranking_metric = models.CharField(_("ranking metric"), max_length=40, default="total")
     ranking_direction = models.CharField(
         _("ranking direction"), max_length=6, choices=Direction, default=Direction.LOWER
@@ -59,9 +65,9 @@ class Phase(models.Model):
     memory_limit_bytes = models.PositiveBigIntegerField(_("memory limit, bytes"), default=3 * 2**30)
 
     # A worker that has other weights than these refuses the run.
-    vgg_name = models.CharField(max_length=40)
+    vgg_name = models.CharField(_("VGG network"), max_length=40)
     vgg_sha256 = models.CharField(max_length=64)
-    inception_name = models.CharField(max_length=40)
+    inception_name = models.CharField(_("Inception network"), max_length=40)
     inception_sha256 = models.CharField(max_length=64)
 
     objects = PhaseQuerySet.as_manager()

@@ -49,23 +49,35 @@ class Preparation(models.Model):
     CALIBRATION measures the two anchors of the reference set and sets the recipe's weights.
     """
 
-    kind = models.CharField(max_length=11, choices=PreparationKind)
-    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="preparations")
-    recipe = models.ForeignKey(
-        ScoringRecipe, models.CASCADE, null=True, blank=True, related_name="preparations"
+    kind = models.CharField(_("kind"), max_length=11, choices=PreparationKind)
+    reference_set = models.ForeignKey(
+        ReferenceSet, models.CASCADE, related_name="preparations", verbose_name=_("reference set")
     )
-    upload = models.FileField(upload_to="uploads/%Y/%m/", blank=True)
+    recipe = models.ForeignKey(
+        ScoringRecipe,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="preparations",
+        verbose_name=_("scoring recipe"),
+    )
+    upload = models.FileField(_("upload"), upload_to="uploads/%Y/%m/", blank=True)
     file_name = models.CharField(_("file"), max_length=100, blank=True)  # a label; never a path
     role = models.CharField(_("used as"), max_length=7, choices=ImageRole, blank=True)
     credit = models.CharField(_("credit"), max_length=200, blank=True)
     licence = models.CharField(_("licence"), max_length=100, blank=True)
     source = models.CharField(_("source"), max_length=300, blank=True)
     requested_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, editable=False, related_name="+"
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        editable=False,
+        related_name="+",
+        verbose_name=_("requested by"),
     )
 
     status = models.CharField(
-        max_length=8, choices=PreparationStatus, default=PreparationStatus.WAITING
+        _("state"), max_length=8, choices=PreparationStatus, default=PreparationStatus.WAITING
     )
     progress_done = models.PositiveIntegerField(default=0)
     progress_of = models.PositiveIntegerField(default=0)
@@ -73,9 +85,9 @@ class Preparation(models.Model):
     problem_facts = models.JSONField(default=dict, blank=True)
     result = models.JSONField(default=dict, blank=True)
 
-    created_at = models.DateTimeField(default=now, editable=False)
-    finished_at = models.DateTimeField(null=True, blank=True)
-    attempt = models.PositiveIntegerField(default=0)
+    created_at = models.DateTimeField(_("requested at"), default=now, editable=False)
+    finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
+    attempt = models.PositiveIntegerField(_("attempt"), default=0)
     faults = models.PositiveSmallIntegerField(default=0)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     not_before = models.DateTimeField(null=True, blank=True)
@@ -119,7 +131,7 @@ class Preparation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.kind} of {self.reference_set}"
+        return f"{self.get_kind_display()}: {self.reference_set}"
 
     def claim(self, *, lease_expires_at: datetime) -> bool:
         """Start an attempt; return whether it is ours."""

@@ -36,10 +36,12 @@ class ScoringRecipe(models.Model):
     beta = models.FloatField(_("beta, weight of style"))
     gamma = models.FloatField(_("gamma, weight of the adversarial loss"))
     metrics = models.JSONField(_("metrics"))
-    discriminator = models.FileField(upload_to="discriminators/", blank=True)
-    discriminator_sha256 = models.CharField(max_length=64, blank=True)
-    sha256 = models.CharField(max_length=64, editable=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    discriminator = models.FileField(_("discriminator"), upload_to="discriminators/", blank=True)
+    discriminator_sha256 = models.CharField(
+        _("SHA-256 of the discriminator"), max_length=64, blank=True
+    )
+    sha256 = models.CharField(_("SHA-256"), max_length=64, editable=False)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("scoring recipe")

@@ -55,9 +55,9 @@ class ReferenceSet(models.Model):
     name = models.CharField(_("name"), max_length=120)
     pairing = models.CharField(_("pairs"), max_length=7, choices=Pairing, default=Pairing.IN_TURN)
     image_size = models.PositiveSmallIntegerField(_("image size"), default=256)
-    sha256 = models.CharField(max_length=64, blank=True)
-    frozen_at = models.DateTimeField(null=True, blank=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    sha256 = models.CharField(_("SHA-256"), max_length=64, blank=True)
+    frozen_at = models.DateTimeField(_("in use since"), null=True, blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("reference set")
@@ -104,21 +104,25 @@ class ImageRole(models.TextChoices):
 class ReferenceImage(models.Model):
     """One 8-bit RGB PNG of the set's size, named by what it plays in the set."""
 
-    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="images")
-    role = models.CharField(max_length=7, choices=ImageRole)
-    position = models.PositiveIntegerField()
-    name = models.CharField(max_length=100)
-    file = models.FileField(upload_to="references/%Y/%m/")
+    reference_set = models.ForeignKey(
+        ReferenceSet, models.CASCADE, related_name="images", verbose_name=_("reference set")
+    )
+    role = models.CharField(_("used as"), max_length=7, choices=ImageRole)
+    position = models.PositiveIntegerField(_("position"))
+    name = models.CharField(_("name"), max_length=100)
+    file = models.FileField(_("file"), upload_to="references/%Y/%m/")
     # A small WebP for lists; never what is scored against. Empty until a worker has made it.
-    thumbnail = models.FileField(upload_to="thumbnails/%Y/%m/", blank=True)
+    thumbnail = models.FileField(_("thumbnail"), upload_to="thumbnails/%Y/%m/", blank=True)
     pixels_sha256 = models.CharField(max_length=64)
-    credit = models.CharField(max_length=200, blank=True)
-    licence = models.CharField(max_length=100, blank=True)
-    source = models.CharField(max_length=300, blank=True)
+    credit = models.CharField(_("credit"), max_length=200, blank=True)
+    licence = models.CharField(_("licence"), max_length=100, blank=True)
+    source = models.CharField(_("source"), max_length=300, blank=True)
 
     objects = PartQuerySet["ReferenceImage"].as_manager()
 
     class Meta:
+        verbose_name = _("reference image")
+        verbose_name_plural = _("reference images")
         ordering = ["reference_set", "role", "position"]
         constraints = [
             models.UniqueConstraint(
@@ -147,14 +151,22 @@ class ReferenceImage(models.Model):
 class Pair(models.Model):
     """One content image with the style it is to be given."""
 
-    reference_set = models.ForeignKey(ReferenceSet, models.CASCADE, related_name="pairs")
-    position = models.PositiveIntegerField()
-    content = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
-    style = models.ForeignKey(ReferenceImage, models.PROTECT, related_name="+")
+    reference_set = models.ForeignKey(
+        ReferenceSet, models.CASCADE, related_name="pairs", verbose_name=_("reference set")
+    )
+    position = models.PositiveIntegerField(_("position"))
+    content = models.ForeignKey(
+        ReferenceImage, models.PROTECT, related_name="+", verbose_name=_("content image")
+    )
+    style = models.ForeignKey(
+        ReferenceImage, models.PROTECT, related_name="+", verbose_name=_("style image")
+    )
 
     objects = PartQuerySet["Pair"].as_manager()
 
     class Meta:
+        verbose_name = _("pair")
+        verbose_name_plural = _("pairs")
         ordering = ["reference_set", "position"]
         constraints = [
             models.UniqueConstraint(

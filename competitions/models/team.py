@@ -12,10 +12,12 @@ from competitions.models.competition import Competition
 class Team(models.Model):
     """Who owns submissions; a lone participant is a team of one."""
 
-    competition = models.ForeignKey(Competition, models.PROTECT, related_name="teams")
+    competition = models.ForeignKey(
+        Competition, models.PROTECT, related_name="teams", verbose_name=_("competition")
+    )
     name = models.CharField(_("name"), max_length=80)
     is_baseline = models.BooleanField(_("baseline"), default=False)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
 
     class Meta:
         verbose_name = _("team")
@@ -36,14 +38,21 @@ class Participant(models.Model):
     """A user entered in a competition, in exactly one of its teams."""
 
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.CASCADE, related_name="participations"
+        settings.AUTH_USER_MODEL,
+        models.CASCADE,
+        related_name="participations",
+        verbose_name=_("user"),
     )
-    competition = models.ForeignKey(Competition, models.CASCADE, related_name="participants")
-    team = models.ForeignKey(Team, models.PROTECT, related_name="participants")
-    joined_at = models.DateTimeField(auto_now_add=True)
+    competition = models.ForeignKey(
+        Competition, models.CASCADE, related_name="participants", verbose_name=_("competition")
+    )
+    team = models.ForeignKey(
+        Team, models.PROTECT, related_name="participants", verbose_name=_("team")
+    )
+    joined_at = models.DateTimeField(_("joined at"), auto_now_add=True)
     # Which wording was accepted: terms may be reworded later.
     terms_sha256 = models.CharField(max_length=64, blank=True)
-    terms_accepted_at = models.DateTimeField(null=True, blank=True)
+    terms_accepted_at = models.DateTimeField(_("accepted the terms at"), null=True, blank=True)
 
     class Meta:
         verbose_name = _("participant")
@@ -60,7 +69,7 @@ class Participant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} in {self.team}"
+        return f"{self.user} ({self.team})"
 
 
 class InvitationQuerySet(models.QuerySet["Invitation"]):
@@ -72,17 +81,26 @@ class InvitationQuerySet(models.QuerySet["Invitation"]):
 class Invitation(models.Model):
     """A link that lets one person join a team; only the key's hash is stored."""
 
-    team = models.ForeignKey(Team, models.CASCADE, related_name="invitations")
+    team = models.ForeignKey(
+        Team, models.CASCADE, related_name="invitations", verbose_name=_("team")
+    )
     key_sha256 = models.CharField(max_length=64, unique=True)
     email = models.EmailField(_("e-mail address"), blank=True)
-    created_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.CASCADE, related_name="+")
-    created_at = models.DateTimeField(auto_now_add=True)
-    expires_at = models.DateTimeField(_("valid until"))
-    accepted_at = models.DateTimeField(null=True, blank=True)
-    accepted_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.SET_NULL, null=True, blank=True, related_name="+"
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.CASCADE, related_name="+", verbose_name=_("made by")
     )
-    revoked_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(_("made at"), auto_now_add=True)
+    expires_at = models.DateTimeField(_("valid until"))
+    accepted_at = models.DateTimeField(_("accepted at"), null=True, blank=True)
+    accepted_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=_("accepted by"),
+    )
+    revoked_at = models.DateTimeField(_("revoked at"), null=True, blank=True)
 
     objects = InvitationQuerySet.as_manager()
 
@@ -98,4 +116,4 @@ class Invitation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"invitation to {self.team}"
+        return str(_("Invitation to %(team)s") % {"team": self.team})
