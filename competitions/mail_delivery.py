@@ -128,7 +128,8 @@ def _is_final(error: Exception) -> bool:
         return all(code >= 500 for code, _ in error.recipients.values())
     if isinstance(error, smtplib.SMTPDataError):
         return error.smtp_code >= 500
-    return isinstance(error, ValueError)
+    # A certificate that can't be trusted is a ValueError too, and an operator can mend it.
+    return isinstance(error, ValueError) and not isinstance(error, OSError)
 
 
 def _reason(error: Exception) -> str:

@@ -45,9 +45,9 @@ class Mailbox:
         return sorted(str(message["To"]) for message in self.messages)
 
     @contextmanager
-    def open(self) -> Iterator[None]:
+    def open(self, **options: Any) -> Iterator[None]:
         """Take mails while the block runs; before and after it nobody answers."""
-        server = Controller(self, hostname="127.0.0.1", port=self.port)
+        server = Controller(self, hostname="127.0.0.1", port=self.port, **options)
         server.start()
         try:
             yield

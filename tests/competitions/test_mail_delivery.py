@@ -2,6 +2,7 @@
 
 import os
 import signal
+import ssl
 import subprocess
 import sys
 import time
@@ -11,6 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 from django.core.mail import EmailMultiAlternatives
 from django.db.models import F
 from django.utils.timezone import now
@@ -189,19 +191,24 @@ def test_a_sender_whose_claim_ran_out_does_not_undo_what_the_next_one_noted(
     assert mail.problem == ""
 
 
+def environment(var: Path) -> dict[str, str]:
+    """Return that of a program whose database, broker and mail server nobody has named."""
+    ours = ("DATABASE_", "REDIS_URL", "ARENA_")
+    return {
+        **{name: value for name, value in os.environ.items() if not name.startswith(ours)},
+        "ARENA_VAR": str(var),
+        "DJANGO_SETTINGS_MODULE": "arena.settings",
+        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
+    }
+
+
 @pytest.mark.parametrize("database", ["sqlite", "postgresql"])
 def test_two_sweepers_at_once_send_every_mail_once(
     database: str, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
     mailbox = Mailbox()
     mailbox.takes_s = 0.02
-    env = {
-        **{name: value for name, value in os.environ.items() if name != "DATABASE_URL"},
-        **mailbox.settings(),
-        "ARENA_VAR": str(tmp_path / "var"),
-        "DJANGO_SETTINGS_MODULE": "arena.settings",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
-    }
+    env = {**environment(tmp_path / "var"), **mailbox.settings()}
     if database == "postgresql":
         env["DATABASE_URL"] = fresh_database(request.getfixturevalue("postgres_url"))
     python = [sys.executable, "-m", "django"]
@@ -229,18 +236,60 @@ def test_two_sweepers_at_once_send_every_mail_once(
     assert Counter(mailbox.addresses) == Counter(f"{i}@example.org" for i in range(60))
 
 
+def test_mails_are_sent_encrypted_and_with_a_log_in(tmp_path: Path) -> None:
+    certificate, key = tmp_path / "certificate.pem", tmp_path / "key.pem"
+    make = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1"]
+    make += ["-subj", "/CN=mail", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*make, "-keyout", key, "-out", certificate], check=True, capture_output=True)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate, key)
+    seen = []
+
+    def check(server: SMTP, session: Session, envelope: Envelope, how: str, who: object) -> object:
+        seen.append(who)
+        return AuthResult(success=who == LoginPassword(b"arena", b"secret words"))
+
+    (tmp_path / "password").write_text("secret words\n")
+    mailbox = Mailbox()
+    env = (
+        environment(tmp_path / "var")
+        | mailbox.settings()
+        | {
+            "ARENA_SMTP_TLS": "true",
+            "ARENA_SMTP_USER": "arena",
+            "ARENA_SMTP_PASSWORD_FILE": str(tmp_path / "password"),
+        }
+    )
+    python = [sys.executable, "-m", "django"]
+    subprocess.run([*python, "migrate", "-v0"], cwd=ROOT, env=env, check=True)
+    make_one = (
+        "from competitions.models import OutgoingMail as M;"
+        "M.objects.create(kind='announcement', address='a@example.org', subject='s', text='t')"
+    )
+    subprocess.run([*python, "shell", "-v0", "-c", make_one], cwd=ROOT, env=env, check=True)
+    sweep = [*python, "sweep", "--once"]
+    with mailbox.open(tls_context=context, require_starttls=True, authenticator=check):
+        subprocess.run(sweep, cwd=ROOT, env=env, check=True)
+        assert mailbox.messages == [], "a certificate that nobody vouches for is not trusted"
+        assert seen == [], "nor does its owner learn the password"
+        let = "from competitions.models import OutgoingMail as M; M.objects.update(not_before=None)"
+        subprocess.run([*python, "shell", "-v0", "-c", let], cwd=ROOT, env=env, check=True)
+        subprocess.run(sweep, cwd=ROOT, env=env | {"SSL_CERT_FILE": str(certificate)}, check=True)
+    assert mailbox.addresses == ["a@example.org"]
+    assert len(seen) == 1
+
+
 def test_without_a_mail_server_mails_go_to_the_log(tmp_path: Path) -> None:
     code = (
         "import django; django.setup(); from django.conf import settings;"
         "print(settings.EMAIL_BACKEND)"
     )
-    env = {
-        **{name: value for name, value in os.environ.items() if not name.startswith("ARENA_SMTP")},
-        "ARENA_VAR": str(tmp_path),
-        "DJANGO_SETTINGS_MODULE": "arena.settings",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(ROOT / "platform")]),
-    }
     done = subprocess.run(
-        [sys.executable, "-c", code], cwd=ROOT, env=env, capture_output=True, text=True, check=True
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=environment(tmp_path),
+        capture_output=True,
+        text=True,
+        check=True,
     )
     assert done.stdout.strip() == "django.core.mail.backends.console.EmailBackend"
