@@ -25,7 +25,15 @@ if (ROOT / "platform" / "__init__.py").exists():
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
 # Golden values and other quick tests first: what is broken shows early.
-ORDER = ("styletransfer", "test_layout.py", "competitions", "submissions", "arena", "accounts", "api")
+ORDER = (
+    "styletransfer",
+    "test_layout.py",
+    "competitions",
+    "submissions",
+    "arena",
+    "accounts",
+    "api",
+)
 LAST = ("web", "test_supervisor.py", "test_launch.py", "end_to_end")
 
 CHROMIUM_NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -61,6 +69,12 @@ def _own_media(settings: Settings, tmp_path: Path) -> None:
 def _own_attempts() -> None:
     """Forget how often earlier tests logged in: all of them come from one address."""
     cache.clear()
+
+
+@pytest.fixture(autouse=True)
+def _quick_passwords(settings: Settings) -> None:
+    """Spare tests the half second that makes a stolen hash worthless."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 
 
 @pytest.fixture(scope="session")

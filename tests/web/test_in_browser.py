@@ -54,11 +54,11 @@ def phase(live_server: LiveServer) -> Phase:
 
 
 def log_in(page: "Page", live_server: LiveServer) -> None:
-    page.goto(live_server.url + reverse("log-in"))
-    page.get_by_label("Username").fill("alice")
+    page.goto(live_server.url + reverse("account_login"))
+    page.get_by_label("Username or e-mail address").fill("alice")
     page.get_by_label("Password").fill(PASSWORD)
     page.locator("main").get_by_role("button", name="Log in").click()
-    page.get_by_role("button", name="Log out").wait_for()
+    page.locator("summary", has_text="alice").wait_for()
 
 
 def queued(phase: Phase, member: User) -> Submission:
@@ -145,11 +145,12 @@ def test_logging_in_leads_back_and_a_wrong_password_says_so(
 ) -> None:
     page.goto(live_server.url)
     page.get_by_role("link", name="Log in").click()
-    page.get_by_label("Username").fill("alice")
+    page.get_by_label("Username or e-mail address").fill("alice")
     page.get_by_label("Password").fill("not it")
     page.locator("main").get_by_role("button", name="Log in").click()
-    page.get_by_role("alert").get_by_text("correct username and password").wait_for()
+    page.get_by_role("alert").get_by_text("not correct").wait_for()
     log_in(page, live_server)
+    page.locator("summary", has_text="alice").click()
     page.get_by_role("button", name="Log out").click()
     page.get_by_role("link", name="Log in").wait_for()
 

@@ -307,7 +307,7 @@ def test_only_own_submissions_are_cancelled_and_only_by_post(client: Client) -> 
 def test_errors_are_pages_of_the_site_without_a_stack_trace(client: Client) -> None:
     strict = Client(enforce_csrf_checks=True, raise_request_exception=False)
     assert "There is nothing here" in read(client, "/nowhere/", 404)
-    expired = strict.post(reverse("log-in"), {"username": "a", "password": "b"})
+    expired = strict.post(reverse("account_login"), {"login": "a", "password": "b"})
     assert expired.status_code == 403
     assert "The form has expired" in expired.content.decode()
     unknown_host = strict.get("/", headers={"host": "elsewhere.example"})

@@ -3,8 +3,11 @@
 import logging
 from functools import partial
 from typing import Any
+from urllib.parse import urlsplit
 
 from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.models import EmailAddress
+from django.conf import settings
 from django.contrib import messages
 from django.core.mail import EmailMessage
 from django.db import transaction
@@ -24,13 +27,21 @@ class AccountAdapter(DefaultAccountAdapter):
         language = get_language()
         return User(language=language if language in offered_codes() else "")
 
+    def can_delete_email(self, email_address: EmailAddress) -> bool:
+        """Keep the primary address: without one nobody gets a new password."""
+        return not email_address.primary and super().can_delete_email(email_address)
+
     def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> None:
         """Send once the change a mail tells of is stored; no lock is held for a mail server."""
         message = self.render_mail(template_prefix, email, self._with_request(email, context))
         transaction.on_commit(partial(self._deliver, message))
 
     def _with_request(self, email: str, context: dict[str, Any]) -> dict[str, Any]:
-        return {"request": self.request, "email": email} | context
+        host = urlsplit(settings.SITE_URL).netloc
+        if self.request is not None:
+            host = self.request.get_host()
+        site = {"name": "StyleArena", "domain": host}
+        return {"request": self.request, "email": email, "current_site": site} | context
 
     def _deliver(self, message: EmailMessage) -> None:
         try:

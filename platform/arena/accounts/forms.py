@@ -110,7 +110,7 @@ class ActivateTotpForm(PlainFields, totp_forms.ActivateTOTPForm):
 class DefaultChoiceField(forms.ChoiceField):
     """A choice with a default, stored as "": one of the answers, not the lack of one."""
 
-    empty_values = [None]  # type: ignore[list-item]
+    empty_values = [None]
 
 
 class PreferencesForm(forms.ModelForm[User]):

@@ -6,13 +6,25 @@ from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
 from django.contrib.auth.models import Group
 from django.contrib.auth.password_validation import validate_password
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.timezone import now
+from django.utils.translation import gettext as _
 
 from arena.accounts.models import ApiToken, User
+from competitions.policies import ORGANIZERS
 
-ORGANIZERS = "Organizers"
+
+def require_free_address(email: str, *, user: User) -> None:
+    """Make sure that nobody else has confirmed an address, be it their primary one or not.
+
+    Raises:
+        ValidationError: somebody has.
+    """
+    taken = EmailAddress.objects.filter(email=email.lower(), verified=True)
+    if email and taken.exclude(user_id=user.pk).exists():
+        raise ValidationError(_("Somebody has this e-mail address already."))
 
 
 @transaction.atomic
@@ -26,6 +38,7 @@ def create_administrator(*, username: str, email: str, password: str) -> User:
     validate_password(password, user)
     user.set_password(password)
     user.full_clean()
+    require_free_address(user.email, user=user)
     user.save()
     set_address(user, user.email)
     return user
@@ -46,7 +59,7 @@ def set_address(user: User, email: str) -> None:
 @transaction.atomic
 def make_organizers(users: QuerySet[User]) -> int:
     """Let people into the admin, to what their own competitions contain."""
-    group, _is_new = Group.objects.get_or_create(name=ORGANIZERS)
+    group, _made = Group.objects.get_or_create(name=ORGANIZERS)
     chosen = list(users)
     for user in chosen:
         user.groups.add(group)
@@ -65,7 +78,7 @@ def dismiss_organizers(users: QuerySet[User]) -> int:
 def switch_off_second_factor(user: User) -> bool:
     """Let somebody who lost their codes log in by password alone; return whether they had any."""
     deleted, _by_model = Authenticator.objects.filter(user=user).delete()
-    return deleted > 0
+    return bool(deleted)
 
 
 def revoke(tokens: QuerySet[ApiToken]) -> int:

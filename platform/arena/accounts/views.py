@@ -15,6 +15,7 @@ from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_variables
@@ -44,6 +45,7 @@ def preferences(request: HttpRequest) -> HttpResponse:
         return response
     context = {
         "form": form,
+        "at": now(),
         "address": EmailAddress.objects.filter(user=user, primary=True).first(),
         "has_second_factor": is_mfa_enabled(user),
         "session_count": len(UserSession.objects.purge_and_list(user)),
@@ -98,9 +100,8 @@ def choose_language(request: HttpRequest) -> HttpResponseBase:
     """Switch language; people who are logged in find it again wherever they log in next."""
     chosen = request.POST.get("language", "")
     if request.method == "POST" and request.user.is_authenticated and chosen in offered_codes():
-        user = cast(User, request.user)
-        user.language = chosen
-        user.save(update_fields=["language"])
+        request.user.language = chosen
+        request.user.save(update_fields=["language"])
     return set_language(request)
 
 

@@ -2,7 +2,7 @@
 
 import zoneinfo
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import lru_cache
 
 from babel import Locale
@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 from django.utils.translation import to_locale
 
 from arena.accounts.preferences import known_zones
+from competitions.templatetags.scores import zone
 
 REGIONS = {
     "Africa": _("Africa"),
@@ -30,7 +31,7 @@ Choices = tuple[tuple[str, str], ...]
 
 
 def zone_choices(language: str) -> list[tuple[str, Choices]]:
-    """Return (region, ((zone, "City (UTC+01:00)"), ...)) with the offsets of today."""
+    """Return (region, ((zone, "City (UTC+1)"), ...)) with the offsets of today."""
     found = _choices(language, now().replace(hour=12, minute=0, second=0, microsecond=0))
     return [(str(REGIONS[region]), zones) for region, zones in found.items()]
 
@@ -55,12 +56,6 @@ def _listed() -> Iterator[str]:
 
 
 def _label(name: str, locale: Locale, at: datetime) -> str:
-    zone = zoneinfo.ZoneInfo(name)
-    city = get_timezone_location(zone, locale=locale, return_city=True)
-    return f"{city} ({describe_offset(zone.utcoffset(at) or timedelta())})"
-
-
-def describe_offset(offset: timedelta) -> str:
-    minutes = round(offset.total_seconds() / 60)
-    sign = "-" if minutes < 0 else "+"
-    return f"UTC{sign}{abs(minutes) // 60:02}:{abs(minutes) % 60:02}"
+    place = zoneinfo.ZoneInfo(name)
+    city = get_timezone_location(place, locale=locale, return_city=True)
+    return f"{city} ({zone(at.astimezone(place))})"
