@@ -173,7 +173,7 @@ def test_every_picture_of_a_gallery_arrives(
     submission = make_scored_submission(phase=phase)
     page.goto(live_server.url + submission.get_absolute_url())
     pictures = page.locator(".gallery img")
-    assert pictures.count() == 6
+    assert pictures.count() == 10  # two to compare and three to enlarge, of two pairs
     for picture in pictures.all():
         picture.scroll_into_view_if_needed()
         picture.evaluate("async image => { await image.decode() }")
