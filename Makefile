@@ -1,7 +1,7 @@
 # The commands of a newcomer: `make demo` and `make test`. README.md says what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench baseline
+.PHONY: help demo run test check bench baseline screenshots
 export PORT TORCH_INDEX_URL
 PYTHON := .venv/bin/python
 
@@ -11,6 +11,7 @@ help:
 	@echo 'make test      install what the tests need and run them'
 	@echo 'make check     style, types, import rules, templates, missing migrations'
 	@echo 'make bench     measure pages and scoring on this machine'
+	@echo 'make screenshots  take a picture of every page into var/screenshots'
 	@echo 'make baseline  train the shipped baseline and its discriminator again'
 
 demo run:
@@ -35,3 +36,9 @@ bench:
 baseline:
 	@scripts/install demo
 	@exec $(PYTHON) manage.py train_baseline
+
+screenshots:
+	@scripts/system-packages test
+	@scripts/install test
+	@scripts/browser
+	@exec $(PYTHON) scripts/screenshots.py $(ARGS)

@@ -36,10 +36,10 @@ class Deployment:
         assert self._launcher is not None, "start() it first"
         return self._launcher
 
-    def start(self, *, wait: bool = True) -> None:
+    def start(self, *arguments: str, wait: bool = True) -> None:
         with self.log.open("ab") as log:
             self._launcher = subprocess.Popen(
-                [sys.executable, "-m", "arena.launch"],
+                [sys.executable, "-m", "arena.launch", *arguments],
                 cwd=ROOT,
                 env=self.env,
                 stdin=subprocess.DEVNULL,
