@@ -8,8 +8,9 @@ from django.utils.timezone import now
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from competitions import teams
 from competitions.errors import Conflict, Forbidden, Invalid
-from competitions.models import Phase, Team
+from competitions.models import Participant, Phase, Team
 from competitions.people import User
 from competitions.policies import is_organizer
 from evaluation.board import rebuild_entry
@@ -116,6 +117,21 @@ def disqualify_team(team: Team, *, by: User, reason: str) -> int:
         exclude(submission, Exclusion.DISQUALIFIED, by=by, reason=reason)
     _log(team, by, gettext("All submissions disqualified: %(reason)s") % {"reason": reason})
     return len(submissions)
+
+
+@transaction.atomic
+def remove_member(member: Participant, *, by: User, reason: str) -> None:
+    """Take somebody out of a team and its competition; what was submitted stays the team's.
+
+    Raises:
+        Forbidden: ``by`` does not organize the competition.
+        Invalid: there is no reason.
+    """
+    reason = _require_organizer(member.team, by, reason)
+    teams.lock([member.team_id])
+    said = {"user": member.user.get_username(), "reason": reason}
+    _log(member.team, by, gettext("Removed %(user)s: %(reason)s") % said)
+    member.delete()
 
 
 @transaction.atomic

@@ -54,7 +54,7 @@ class _FilesField(forms.FileField):
 
 
 class UploadForm(forms.Form):
-    files = _FilesField(
+    pictures = _FilesField(
         label=_("Pictures, or one zip of pictures"),
         widget=_FilesInput(attrs={"accept": "image/png,image/jpeg,application/zip,.zip"}),
         help_text=_(
@@ -86,7 +86,7 @@ class UploadForm(forms.Form):
 
     def upload(self) -> File[bytes]:
         """Return one file to be stored: what was sent, or a zip of it."""
-        files = cast(Sequence[UploadedFile[bytes]], self.cleaned_data["files"])
+        files = cast(Sequence[UploadedFile[bytes]], self.cleaned_data["pictures"])
         return files[0] if len(files) == 1 else _pack(files)
 
 

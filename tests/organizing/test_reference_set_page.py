@@ -9,7 +9,6 @@ from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
-from django.http import HttpResponse
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -53,7 +52,7 @@ def page(name: str, row: ReferenceSet) -> str:
 
 def send(client: Client, row: ReferenceSet, *files: tuple[str, bytes], **fields: str) -> Any:
     sent = [SimpleUploadedFile(name, data) for name, data in files]
-    return client.post(page("upload", row), {"files": sent, "role": "content", **fields})
+    return client.post(page("upload", row), {"pictures": sent, "role": "content", **fields})
 
 
 def state(row: ReferenceSet) -> SetState:
@@ -302,7 +301,7 @@ def test_pictures_of_a_set_that_no_phase_uses_are_for_its_organizers(
     member = make_user()
     for name in ("reference-image", "reference-thumbnail"):
         url = reverse(name, args=[image.pk])
-        response: HttpResponse = organizer.get(url)
+        response = organizer.get(url)
         assert response.status_code == 200
         assert response.headers["X-Content-Type-Options"] == "nosniff"
         for user in (None, member, other):
