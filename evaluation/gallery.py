@@ -73,7 +73,7 @@ def scoring_run(submission: Submission) -> EvaluationRun | None:
     return submission.runs.that_count().first()
 
 
-def score_lines(run: EvaluationRun, best: Best | None) -> list[ScoreLine]:
+def score_lines(run: EvaluationRun, best: Best | None = None) -> list[ScoreLine]:
     """Return the scores in the order of the board's columns."""
     scores = {score.metric: score for score in Score.objects.filter(run=run)}
     lines = []

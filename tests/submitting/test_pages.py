@@ -279,7 +279,7 @@ def test_the_stages_show_how_far_it_came(
 MINE = "my-submissions"
 
 
-def shown(user: User, **filters: object) -> list[Submission]:
+def shown(user: User, **filters: str | int) -> list[Submission]:
     rows = client_of(user).get(reverse(MINE), filters).context["rows"]
     return [row.submission for row in rows]
 
