@@ -10,7 +10,7 @@ from uuid import UUID
 from django import forms
 from django.contrib.auth.decorators import login_required
 from django.core.paginator import Paginator
-from django.db.models import F, QuerySet
+from django.db.models import F
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils.translation import gettext as _
@@ -23,7 +23,7 @@ from competitions.models import LeaderboardEntry, Phase, Team
 from competitions.people import User
 from competitions.ranking import rank
 from evaluation.models import EvaluationRun, Output, Score
-from submissions.models import Submission
+from submissions.models import Submission, SubmissionQuerySet
 from submissions.states import ACTIVE, Status
 from submissions.waiting import QueuePlace, places_of
 
@@ -68,12 +68,12 @@ class Filters(forms.Form):
             field = cast(forms.ChoiceField, self.fields[name])
             field.choices = [("", _("Any")), *found]
 
-    def narrow(self, rows: "QuerySet[Submission]") -> "QuerySet[Submission]":
+    def narrow(self, rows: SubmissionQuerySet) -> SubmissionQuerySet:
         chosen = self.chosen
         if slug := chosen.get("competition"):
             rows = rows.filter(phase__competition__slug=slug)
         if phase := chosen.get("phase"):
-            rows = rows.filter(phase=phase)
+            rows = rows.filter(phase=int(phase))
         if state := chosen.get("state"):
             rows = rows.filter(status__in=_MOVING if state == IN_PROGRESS else [state])
         return rows

@@ -27,7 +27,7 @@ def make_generator(
     ballast = np.random.default_rng(len(path.name)).random(weights, dtype=np.float32)
     tensors = [
         numpy_helper.from_array(ballast, "ballast"),
-        numpy_helper.from_array(np.float32([0.1]), "brightness"),
+        numpy_helper.from_array(np.array([0.1], np.float32), "brightness"),
     ]
     nodes = [helper.make_node("Add", [names[0], "brightness"], ["output"])]
     graph = helper.make_graph(nodes, "generator", inputs, [made], initializer=tensors)
