@@ -14,6 +14,7 @@ from django.contrib.admin import (
     TabularInline,
 )
 from django.contrib.admin.options import BaseModelAdmin
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
 from django.db import transaction
 from django.db.models import DateTimeField, Field, ForeignKey, ManyToManyField, Model, QuerySet
@@ -74,9 +75,10 @@ class Scoped(BaseModelAdmin[Row]):
     ) -> ModelChoiceField[Any] | None:
         kwargs.setdefault("queryset", self.choices_for(db_field.remote_field.model, request))
         field = super().formfield_for_foreignkey(db_field, request, **kwargs)
-        if field is not None and db_field.remote_field.model is Competition:
+        is_owner = db_field.remote_field.model is Competition
+        if field is not None and is_owner and not person(request).is_superuser:
             # What belongs to no competition is out of reach for all but administrators.
-            field.required = field.required or not person(request).is_superuser
+            field.required, field.help_text = True, ""
         return field
 
     def formfield_for_manytomany(
@@ -89,6 +91,10 @@ class Scoped(BaseModelAdmin[Row]):
         self, db_field: Field[Any, Any], request: HttpRequest, **kwargs: Any
     ) -> FormField | None:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field is not None and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            # No pop-ups: rows have pages of their own, one click away in the side bar.
+            for act in ("add", "change", "delete", "view"):
+                setattr(field.widget, f"can_{act}_related", False)
         if field is not None and isinstance(db_field, DateTimeField):
             zone = gettext("Time zone: %(zone)s") % {"zone": get_current_timezone_name()}
             field.help_text = format_html("{} {}", field.help_text, zone)
@@ -163,6 +169,21 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
         own = {field.name for field in self.opts.fields}
         return [*fields, *(name for name in self.fixed_fields if name in own - set(fields))]
 
+    def get_form(
+        self, request: HttpRequest, obj: Row | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if not person(request).is_superuser:  # what an empty one means does not concern them
+            kwargs["help_texts"] = {"competition": "", **kwargs.get("help_texts", {})}
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Choose the competition for whoever has only one."""
+        initial: dict[str, Any] = dict(super().get_changeform_initial_data(request))
+        own = list(Competition.objects.organized_by(person(request)).order_by("pk")[:2])
+        if len(own) == 1:
+            initial.setdefault("competition", own[0].pk)
+        return initial
+
     def get_list_filter(self, request: HttpRequest) -> list[Any]:
         """Let filters by a relation offer only what occurs in the rows of the list."""
         return [self._limited(each) for each in super().get_list_filter(request)]
@@ -196,6 +217,20 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
         except ValidationError as error:  # a row that came in use meanwhile says so in save()
             self.message_user(request, " ".join(error.messages), messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Row | None = None,
+    ) -> HttpResponse:
+        """Head a row's page with what it is called, not with what can be done to it."""
+        if obj is not None:
+            context |= {"title": str(obj), "subtitle": None}
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     def act(
         self, request: HttpRequest, row: Row, does: Callable[[], str], *, why: str = ""

@@ -32,6 +32,14 @@ class Section:
     url: str
     lines: Sequence[Line]
 
+    @property
+    def done(self) -> Sequence[Line]:
+        return [line for line in self.lines if line.state == "done"]
+
+    @property
+    def open(self) -> Sequence[Line]:
+        return [line for line in self.lines if line.state != "done"]
+
 
 @dataclass(frozen=True)
 class Checklist:

@@ -44,7 +44,7 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
     search_fields = ("name", "description")
     ordering = ("-created_at",)
     # Of one in use, everything is shown and nothing can be changed.
-    _shown = ("layers_shown", "metrics_shown", "discriminator_sha256", "sha256")
+    _shown = ("layers_shown", "metrics_shown", "discriminator_shown", "hash_shown")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ScoringRecipe]:
         return super().get_queryset(request).annotate(phases_of=Count("phases"))
@@ -74,7 +74,7 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
         )
         layers = "layers_shown" if is_fixed else "layers"
         metrics = "metrics_shown" if is_fixed else "metrics"
-        judge = "discriminator_sha256" if is_fixed else "discriminator"
+        judge = "discriminator_shown" if is_fixed else "discriminator"
         sets: list[Any] = [
             (None, {"fields": ("competition", "name", "description")}),
             (_("Content and style"), {"fields": ("content_layer", layers, "normalization")}),
@@ -84,7 +84,7 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
         ]
         if obj is not None:
             known = _("Names this recipe on score cards and in the REST interface.")
-            sets.append((_("Hash"), {"description": known, "fields": ("sha256",)}))
+            sets.append((_("Hash"), {"description": known, "fields": ("hash_shown",)}))
         return sets
 
     def get_readonly_fields(
@@ -104,6 +104,14 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
     def metrics_shown(self, recipe: ScoringRecipe) -> SafeString:
         titles = [(describe_metric(key).title,) for key in recipe.metrics]
         return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{}</li>", titles))
+
+    @admin.display(description=_("discriminator"))
+    def discriminator_shown(self, recipe: ScoringRecipe) -> SafeString:
+        return format_html('<code class="hash">{}</code>', recipe.discriminator_sha256 or "–")  # noqa: RUF001
+
+    @admin.display(description="SHA-256")
+    def hash_shown(self, recipe: ScoringRecipe) -> SafeString:
+        return format_html('<code class="hash">{}</code>', recipe.sha256)
 
     def save_model(self, request: HttpRequest, obj: ScoringRecipe, form: Any, change: bool) -> None:
         store_recipe(obj)

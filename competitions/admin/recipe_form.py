@@ -45,6 +45,10 @@ class LayerWeightsWidget(forms.MultiWidget):
         return context
 
 
+class DiscriminatorWidget(forms.ClearableFileInput):
+    template_name = "admin/competitions/scoringrecipe/discriminator.html"
+
+
 class LayerWeightsField(forms.MultiValueField):
     """Style layers with their weights, as a mapping in the order of the network."""
 
@@ -63,7 +67,7 @@ def _describe_choice(key: str) -> SafeString:
     text = describe_metric(key)
     direction = dict(Direction.choices)[text.direction]
     return format_html(
-        "<strong>{}</strong> ({}) <span class='quiet'>{}</span>",
+        "<span><strong>{}</strong> ({})<br><span class='quiet'>{}</span></span>",
         text.title,
         direction,
         text.explanation,
@@ -110,6 +114,7 @@ class RecipeForm(forms.ModelForm[ScoringRecipe]):
     discriminator = forms.FileField(
         label=_("Discriminator"),
         required=False,
+        widget=DiscriminatorWidget,
         help_text=_(
             "Judges how painted an output looks. Needed for gamma above 0 and for the adversarial "
             "loss. A safetensors file as “manage.py train_baseline” writes it."

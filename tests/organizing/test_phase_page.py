@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.timezone import localtime, now
 
 from arena.accounts.models import User
-from competitions import networks
 from competitions.models import Competition, Phase, ReferenceSet, ScoringRecipe
 from competitions.models.phase import Direction
 from competitions.networks import Networks, pins_of
+from styletransfer import pretrained
 from styletransfer.surrogates import INCEPTION, PINS, VGG
 from styletransfer.values import ExtractorPin
 from tests.factories import (
@@ -198,7 +198,7 @@ def test_official_networks_need_their_files(
     def found(name: str, **_options: Any) -> ExtractorPin:
         return ExtractorPin(name, HASH)
 
-    monkeypatch.setattr(networks.pretrained, "local_pin", found)
+    monkeypatch.setattr(pretrained, "local_pin", found)
     Desk().add(networks="official")
     phase = Phase.objects.get()
     assert (phase.vgg_sha256, phase.inception_sha256) == (HASH, HASH)
