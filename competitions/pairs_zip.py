@@ -20,6 +20,7 @@ from django.utils.cache import get_conditional_response, patch_cache_control
 from django.utils.http import quote_etag
 from django.utils.text import slugify
 from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
 
 from competitions.models import ImageRole, Pair, Phase, ReferenceImage
 
@@ -42,7 +43,8 @@ class Picture:
 
     def read(self) -> bytes:
         with self.storage.open(self.stored, "rb") as file:
-            return file.read()
+            content: bytes = file.read()
+        return content
 
 
 @dataclass(frozen=True)
@@ -172,20 +174,24 @@ def _harmless(text: str) -> str:
 
 
 def _readme(phase: Phase, pairs: int) -> str:
-    return _(
-        "%(competition)s, %(phase)s: %(pairs)d pairs of %(size)d x %(size)d pixels.\n"
-        "\n"
-        "pairs.csv    which content image is to be given which style, and whom the pictures are"
-        " owed to\n"
-        "contents/    content images, 8-bit RGB PNG\n"
-        "styles/      style images\n"
-        "recipe.json  how outputs are scored, by which networks, within which limits\n"
+    heading = ngettext(
+        "%(competition)s, %(phase)s: %(pairs)d pair of %(size)d x %(size)d pixels.",
+        "%(competition)s, %(phase)s: %(pairs)d pairs of %(size)d x %(size)d pixels.",
+        pairs,
     ) % {
         "competition": phase.competition.title,
         "phase": phase.name,
         "pairs": pairs,
         "size": phase.reference_set.image_size,
     }
+    files = (
+        ("pairs.csv", _("which content gets which style, and whom the pictures are owed to")),
+        ("contents/", _("content images, 8-bit RGB PNG")),
+        ("styles/", _("style images, 8-bit RGB PNG")),
+        ("recipe.json", _("how outputs are scored, by which networks, within which limits")),
+    )
+    lines = (f"{name:<13}{text}" for name, text in files)
+    return "\n".join([heading, "", *lines, ""])
 
 
 def send_pairs(request: HttpRequest, phase: Phase) -> HttpResponseBase:

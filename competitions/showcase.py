@@ -109,14 +109,14 @@ def schedule(phases: Iterable[Phase], *, at: datetime) -> Schedule:
     )
 
 
-def listed_competitions(user: Viewer, *, at: datetime) -> QuerySet[Competition]:
+def listed_competitions(user: Viewer, *, at: datetime) -> QuerySet[Any]:
     """Load the list's competitions with counts and phases; two queries, however many there are.
 
     Those that are open come first, then those to come, then those that are over.
     """
     teams = Team.objects.filter(competition=OuterRef("pk"), is_baseline=False)
     entered = Competition.objects.filter(pk=OuterRef("pk"))
-    return (
+    listed: QuerySet[Any] = (
         with_states(Competition.objects.visible_to(user), at=at)
         .annotate(
             team_count=_counted(teams, by="competition", what="pk"),
@@ -130,9 +130,10 @@ def listed_competitions(user: Viewer, *, at: datetime) -> QuerySet[Competition]:
         )
         .prefetch_related(Prefetch("phases", queryset=_phases_with_sample()))
     )
+    return listed
 
 
-def with_states(competitions: QuerySet[Competition], *, at: datetime) -> QuerySet[Competition]:
+def with_states(competitions: QuerySet[Competition], *, at: datetime) -> QuerySet[Any]:
     """Add ``state``, in the database what ``schedule`` says of phases that are loaded."""
     phases = Phase.objects.filter(competition=OuterRef("pk"))
     lasts = Q(closes_at=None) | Q(closes_at__gt=at)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 from django.db.models import Case, Count, OuterRef, QuerySet, Subquery, When
 from django.db.models.functions import Coalesce
@@ -64,7 +65,7 @@ def places_of(team: Team) -> QuerySet[LeaderboardEntry]:
     """
     board = LeaderboardEntry.objects.filter(phase=OuterRef("phase")).order_by().values("phase")
 
-    def count(entries: QuerySet[LeaderboardEntry, dict[str, object]]) -> Coalesce:
+    def count(entries: QuerySet[LeaderboardEntry, Any]) -> Coalesce:
         return Coalesce(Subquery(entries.annotate(n=Count("pk")).values("n")), 0)
 
     lower = board.filter(ranking_value__lt=OuterRef("ranking_value"))

@@ -40,7 +40,7 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
     user = cast(User, request.user)
     if policies.team_of(user, found) is not None:
         return redirect(found)
-    form = JoinForm(request.POST or None, competition=found)
+    form = JoinForm(request.POST if request.method == "POST" else None, competition=found)
     refusal = refusal_of(user, found, at=now())
     if request.method == "POST" and refusal is None and form.is_valid():
         try:
@@ -57,13 +57,11 @@ def join(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "competitions/join.html", context)
 
 
-def _with_present_terms(form: JoinForm | TermsForm) -> JoinForm | TermsForm:
+def _with_present_terms(form: TermsForm) -> TermsForm:
     """Let the form, shown again, stand for the terms that it now stands below."""
     if form.is_bound and form.terms_now != form.data.get("terms_sha256", ""):
-        data = form.data.copy()
-        data["terms_sha256"] = form.terms_now
-        data.pop("accept_terms", None)
-        form.data = data
+        given = {name: value for name, value in form.data.items() if name != "accept_terms"}
+        form.data = given | {"terms_sha256": form.terms_now}
     return form
 
 

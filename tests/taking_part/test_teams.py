@@ -130,10 +130,10 @@ def test_strangers_and_other_teams_change_nothing(phase: Phase, team: Team) -> N
     invitation = invite(team)
     for other in (rival, stranger):
         acts: list[Callable[[], object]] = [
-            lambda by=other: teams.invite(team, by=by),
-            lambda by=other: teams.revoke(team, invitation.pk, by=by),
-            lambda by=other: teams.rename(team, by=by, name="Mine"),
-            lambda by=other: teams.leave(team, by=by),
+            partial(teams.invite, team, by=other),
+            partial(teams.revoke, team, invitation.pk, by=other),
+            partial(teams.rename, team, by=other, name="Mine"),
+            partial(teams.leave, team, by=other),
         ]
         for act in acts:
             assert code_of(act, Forbidden) == "not_your_team"
