@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives, get_connection
-from django.db import DatabaseError, InterfaceError, close_old_connections, connections
+from django.db import close_old_connections, connections
 from django.db.models import F
 from django.utils.timezone import now
 
@@ -55,8 +55,8 @@ def deliver_until(stopped: threading.Event) -> None:
         try:
             if not send_due().is_reachable:
                 pause = max(pause, PAUSE_WHEN_UNREACHABLE)
-        except (DatabaseError, InterfaceError):
-            log.exception("could not look for mails to send; the next round tries again")
+        except Exception:  # whatever it is: a thread that ends would take all later mails with it
+            log.exception("could not send mails; the next round tries again")
         close_old_connections()
         stopped.wait(pause.total_seconds())
     connections.close_all()

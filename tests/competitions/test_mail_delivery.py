@@ -5,6 +5,7 @@ import signal
 import ssl
 import subprocess
 import sys
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
@@ -18,7 +19,8 @@ from django.db.models import F
 from django.utils.timezone import now
 from pytest_django import Settings
 
-from competitions.mail_delivery import PAUSES, send_due
+from competitions import mail_delivery
+from competitions.mail_delivery import PAUSES, Delivery, send_due
 from competitions.models import MailKind, OutgoingMail
 from tests.mail_server import Mailbox, part
 from tests.services import fresh_database
@@ -189,6 +191,28 @@ def test_a_sender_whose_claim_ran_out_does_not_undo_what_the_next_one_noted(
     mail.refresh_from_db()
     assert mail.sent_at is not None
     assert mail.problem == ""
+
+
+def test_whatever_goes_wrong_in_one_round_there_is_a_next(
+    monkeypatch: pytest.MonkeyPatch, settings: Settings
+) -> None:
+    settings.SWEEP_INTERVAL = timedelta()
+    stopped = threading.Event()
+    rounds: list[int] = []
+
+    def fail_twice() -> Delivery:
+        rounds.append(len(rounds))
+        if len(rounds) < 3:
+            raise KeyError("a surprise")
+        stopped.set()
+        return Delivery()
+
+    monkeypatch.setattr(mail_delivery, "send_due", fail_twice)
+    sender = threading.Thread(target=mail_delivery.deliver_until, args=[stopped], daemon=True)
+    sender.start()
+    sender.join(30)
+    assert not sender.is_alive()
+    assert rounds == [0, 1, 2]
 
 
 def environment(var: Path) -> dict[str, str]:
