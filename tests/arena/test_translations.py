@@ -2,6 +2,7 @@
 
 import gettext
 import os
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,7 @@ from django.urls import reverse
 from django.utils.translation import trans_real
 
 from arena.accounts.templatetags.languages import find_languages
+from arena.accounts.zones import zone_choices
 from arena.catalogues import compile_stale, find_folder
 from scripts import translations
 from scripts.translations import check_catalogue, find_messages
@@ -248,3 +250,10 @@ def test_a_page_comes_in_the_language_chosen_on_it(client: Client) -> None:
         text = client.get(home, headers={"accept-language": "fr"}).content.decode()
         assert f'<html lang="{code}">' in text
         assert expected in text
+
+
+def test_every_time_zone_is_offered_by_its_citys_chinese_name() -> None:
+    offered = [label for _region, zones in zone_choices("zh-hans") for _zone, label in zones]
+    assert len(offered) > 400
+    assert [label for label in offered if not re.match(r"[\u4e00-\u9fff]", label)] == []
+    assert {"上海 (UTC+8)", "加尔各答 (UTC+5:30)"} <= set(offered)

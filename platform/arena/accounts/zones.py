@@ -3,7 +3,7 @@
 import zoneinfo
 from collections.abc import Iterator
 from datetime import datetime
-from functools import lru_cache
+from functools import cache, lru_cache
 
 from babel import Locale
 from babel.core import get_global
@@ -57,5 +57,21 @@ def _listed() -> Iterator[str]:
 
 def _label(name: str, locale: Locale, at: datetime) -> str:
     place = zoneinfo.ZoneInfo(name)
-    city = get_timezone_location(place, locale=locale, return_city=True)
+    city = _city(name, locale) or get_timezone_location(place, locale=locale, return_city=True)
     return f"{city} ({zone(at.astimezone(place))})"
+
+
+def _city(name: str, locale: Locale) -> str | None:
+    """Return a city's name in a language, which may have it under the zone's former name only."""
+    for known in (name, *_former_names().get(name, ())):
+        if city := locale.time_zones.get(known, {}).get("city"):
+            return str(city)
+    return None
+
+
+@cache
+def _former_names() -> dict[str, list[str]]:
+    former: dict[str, list[str]] = {}
+    for old, new in get_global("zone_aliases").items():
+        former.setdefault(new, []).append(old)
+    return former
