@@ -92,6 +92,9 @@ def until(moment: datetime) -> str:
             "count": minutes
         }
     hours = round(seconds / 3600)
+    if hours >= 48:
+        days = round(hours / 24)
+        return ngettext("in about %(count)s day", "in about %(count)s days", days) % {"count": days}
     return ngettext("in about %(count)s hour", "in about %(count)s hours", hours) % {"count": hours}
 
 

@@ -119,7 +119,12 @@ function enhance(form) {
     for (const [name, value] of Object.entries(about.parameters ?? {})) {
       setField(`${about.architecture}_${name}`, value);
     }
-    let what = about.format === "onnx" ? "ONNX" : "safetensors";
+    if (about.format === "safetensors" && !about.architecture) {
+      found.textContent = texts.textUnknown;
+      showFitting();
+      return;
+    }
+    let what = "ONNX";
     if (about.architecture) what = form.elements.architecture.selectedOptions[0].textContent;
     const content = about.inputs?.find((each) => !/style/i.test(each.name)) ?? about.inputs?.[0];
     if (content) {
@@ -248,9 +253,9 @@ function upload(form) {
 
 /** Let nothing be changed while it is sent, but leave the upload's own buttons alone. */
 function lock(fields, panel) {
-  panel.remove();
-  fields.before(panel);
+  fields.after(panel); // below the button that was just pressed
   fields.disabled = true;
+  panel.scrollIntoView({ block: "nearest" });
 }
 
 /** Put the answer's form, with its errors, in the place of this one; the chosen file stays. */

@@ -6,7 +6,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styletransfer.images import ImageRejected, decode_png, encode_png, pixels_sha256, read_png_size
+from styletransfer.images import (
+    ImageRejected,
+    decode_png,
+    encode_png,
+    encode_thumbnail,
+    pixels_sha256,
+    read_png_size,
+)
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (11, 7, 3), dtype=np.uint8)
 
@@ -77,3 +84,18 @@ def test_only_8_bit_rgb_pixels_are_encoded() -> None:
         encode_png(PIXELS.astype(np.float32))
     with pytest.raises(ValueError, match="uint8"):
         encode_png(PIXELS[:, :, 0])
+
+
+@pytest.mark.parametrize(
+    ("size", "expected"),
+    [((600, 400), (320, 213)), ((256, 256), (256, 256)), ((1, 1000), (1, 320))],
+)
+def test_a_thumbnail_is_a_webp_of_at_most_320_pixels(
+    size: tuple[int, int], expected: tuple[int, int]
+) -> None:
+    width, height = size
+    pixels = np.full((height, width, 3), (200, 40, 90), np.uint8)
+    with Image.open(io.BytesIO(encode_thumbnail(pixels))) as picture:
+        assert (picture.format, picture.size) == ("WEBP", expected)
+        shown = np.asarray(picture.convert("RGB"), np.int16)
+    assert np.abs(shown - (200, 40, 90)).max() <= 6

@@ -5,10 +5,12 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import numpy as np
 import pytest
 from django.urls import reverse
 from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
+from safetensors.numpy import save_file
 
 from arena.accounts.models import User
 from competitions.models import Phase, Team
@@ -133,6 +135,16 @@ def test_weights_choose_their_architecture_and_its_usual_ranges(
     form.get_by_label("Architecture").select_option("resnet_generator")
     assert form.get_by_label("It takes values of").input_value() == "-1..1"
     assert form.locator("[name=resnet_generator_blocks]").is_visible()
+
+
+def test_weights_of_an_unknown_network_are_told_to_come_as_onnx(
+    form: "Page", tmp_path: Path, complaints: list[str]
+) -> None:
+    path = tmp_path / "own.safetensors"
+    save_file({"layer.weight": np.zeros((3, 3), np.float32)}, path)
+    choose(form, path)
+    expect(form.locator("[data-found]")).to_contain_text("Export the generator to ONNX instead")
+    assert form.get_by_label("safetensors", exact=True).is_checked()
 
 
 def test_progress_is_shown_and_an_upload_can_be_stopped_and_tried_again(

@@ -74,6 +74,8 @@ def test_waiting_times_are_round_and_never_past() -> None:
     assert until(now() + timedelta(seconds=50)) == "in about 1 minute"
     assert until(now() + timedelta(minutes=9, seconds=10)) == "in about 9 minutes"
     assert until(now() + timedelta(hours=3)) == "in about 3 hours"
+    assert until(now() + timedelta(hours=47)) == "in about 47 hours"
+    assert until(now() + timedelta(days=20)) == "in about 20 days"
 
 
 def test_dates_and_zones_can_be_taken_one_way_only() -> None:
