@@ -30,6 +30,11 @@ from competitions.preparation_problems import Problem
 from competitions.preparations import OPEN, request_import
 from competitions.reference_state import SetState, content_of, state_of, with_content
 
+HEADINGS = {
+    ImageRole.CONTENT: _("Content images"),
+    ImageRole.STYLE: _("Style images"),
+    ImageRole.REAL: _("References for FID"),
+}
 SHOWN_IMAGES, SHOWN_PAIRS, SHOWN_IMPORTS = 12, 8, 10
 IMAGES_PER_PAGE = 60
 
@@ -126,6 +131,7 @@ class ReferenceSetAdmin(OrganizerAdmin[ReferenceSet]):
                 "shelves": [
                     {
                         "role": role,
+                        "heading": HEADINGS[role],
                         "count": obj.images.filter(role=role.value).count(),
                         "images": obj.images.filter(role=role.value)[:SHOWN_IMAGES],
                     }
@@ -219,10 +225,13 @@ class ReferenceSetAdmin(OrganizerAdmin[ReferenceSet]):
                 return HttpResponseRedirect(request.get_full_path())
         images = row.images.filter(role=role.value)
         page = Paginator(images, IMAGES_PER_PAGE).get_page(request.GET.get("page"))
-        context = self._page(request, row, str(role.label)) | {
+        context = self._page(request, row, str(HEADINGS[role])) | {
             "form": form,
             "role": role,
-            "roles": [(each, row.images.filter(role=each.value).count()) for each in ImageRole],
+            "roles": [
+                (each, HEADINGS[each], row.images.filter(role=each.value).count())
+                for each in ImageRole
+            ],
             "page": page,
             "is_frozen": row.frozen_at is not None,
         }

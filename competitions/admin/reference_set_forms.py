@@ -17,7 +17,7 @@ from styletransfer.images import is_png_or_jpeg
 
 MOST_BYTES = 2**30
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")
-LABEL_LENGTH = 100
+LABEL_LENGTH = 40
 
 
 class _FilesInput(forms.ClearableFileInput):
@@ -99,8 +99,11 @@ def _pack(files: Sequence[UploadedFile[bytes]]) -> File[bytes]:
                 for chunk in file.chunks():
                     entry.write(chunk)
     bundle.seek(0)
-    names = ", ".join(str(file.name) for file in files)
-    return File(bundle, name=names.replace("/", "_")[:LABEL_LENGTH])
+    # A label that says which, in any language; not a path.
+    first, last = (
+        str(file.name).replace("/", "_")[:LABEL_LENGTH] for file in (files[0], files[-1])
+    )
+    return File(bundle, name=f"{first} … {last} ({len(files)})")
 
 
 class ImagesForm(forms.Form):

@@ -4,10 +4,11 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin
@@ -49,6 +50,9 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
         "card_shown",
     )
 
+    class Media:
+        css = {"all": ["css/reference-set.css"]}
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
 
@@ -62,6 +66,20 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
         self, request: HttpRequest, obj: EvaluationRun | None = None
     ) -> list[Any]:
         return list(self.fields)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: EvaluationRun | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            said = gettext("Attempt %(number)d: %(kind)s")
+            context["title"] = said % {"number": obj.attempt, "kind": obj.get_stage_display()}
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
     @admin.display(description=_("run"), ordering="pk")
     def number(self, run: EvaluationRun) -> str:

@@ -93,6 +93,9 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
     fields = readonly_fields = ("file_name",)  # the template shows all there is to know
     actions = ("restart_chosen", "hide_chosen", "disqualify_chosen", "reinstate_chosen")
 
+    class Media:
+        css = {"all": ["css/reference-set.css"]}
+
     # --- The list ---------------------------------------------------------------------------
     def get_queryset(self, request: HttpRequest) -> QuerySet[Submission]:
         others = Submission.objects.filter(
@@ -104,9 +107,9 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
     def phase_name(self, submission: Submission) -> str:
         return str(submission.phase)
 
-    @admin.display(description=_("same file elsewhere"), boolean=True)
-    def has_namesake(self, submission: Any) -> bool | None:
-        return True if submission.is_equal_elsewhere else None
+    @admin.display(description=_("same file"))
+    def has_namesake(self, submission: Any) -> str:
+        return gettext("also from another team") if submission.is_equal_elsewhere else ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -175,6 +178,7 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
         if obj is not None:
             run = gallery.scoring_run(obj)
             context |= {
+                "title": obj.file_name,
                 "submission": obj,
                 "runs": list(EvaluationRun.objects.filter(submission=obj).order_by("-attempt")),
                 "lines": gallery.score_lines(run) if run else [],

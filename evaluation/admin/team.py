@@ -25,7 +25,7 @@ class TeamForm(forms.ModelForm[Team]):
     class Meta:
         model = Team
         fields = ["name", "is_baseline"]
-        help_texts = {"is_baseline": _("Marked on the board, and without a rank of its own.")}
+        help_texts = {"is_baseline": _("Marked on the board as a generator to compare with.")}
 
     def clean_name(self) -> str:
         try:
@@ -36,8 +36,13 @@ class TeamForm(forms.ModelForm[Team]):
             raise forms.ValidationError(str(error.detail)) from error
 
 
+class _PhaseField(forms.ModelChoiceField[Phase]):
+    def label_from_instance(self, obj: Phase) -> str:
+        return obj.name  # the team's competition goes without saying
+
+
 class GrantForm(ReasonForm):
-    phase = forms.ModelChoiceField(label=_("Phase"), queryset=Phase.objects.none())
+    phase = _PhaseField(label=_("Phase"), queryset=Phase.objects.none())
     more = forms.IntegerField(
         label=_("Extra submissions"), min_value=1, max_value=organizing.MOST_EXTRA, initial=1
     )
@@ -45,10 +50,10 @@ class GrantForm(ReasonForm):
 
     def __init__(self, *args: Any, team: Team, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.fields["reason"].help_text = gettext("Kept in the history.")
         phase = self.fields["phase"]
-        assert isinstance(phase, forms.ModelChoiceField)  # noqa: S101 - see above
+        assert isinstance(phase, _PhaseField)  # noqa: S101 - see above
         phase.queryset = Phase.objects.filter(competition=team.competition_id)
-        phase.label_from_instance = lambda row: row.name  # type: ignore[method-assign]
 
 
 @admin.register(Team)
@@ -62,6 +67,9 @@ class TeamAdmin(OrganizerAdmin[Team]):
     search_fields = ("name", "participants__user__username", "participants__user__email")
     ordering = ("competition", "name")
     fields = ("competition", "name", "is_baseline")
+
+    class Media:
+        css = {"all": ["css/reference-set.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Team]:
         return (

@@ -125,11 +125,11 @@ def test_several_pictures_sent_together_are_one_import(
     response = send(organizer, reference_set, *files, credit="Ann", licence="CC0", source="a book")
     assert response.headers["Location"] == page("change", reference_set)
     waiting = Preparation.objects.get()
-    assert waiting.file_name == "b.png, a.png"
+    assert waiting.file_name == "b.png … a.png (2)"
     assert run(waiting).status == "done"
     assert images(reference_set) == ["a", "b"]
     assert reference_set.images.filter(credit="Ann", licence="CC0", source="a book").count() == 2
-    assert "b.png, a.png" in LogEntry.objects.get().change_message
+    assert "b.png … a.png (2)" in LogEntry.objects.get().change_message
 
 
 def test_a_zip_is_stored_as_it_is(organizer: Client, reference_set: ReferenceSet) -> None:

@@ -94,7 +94,7 @@ def test_equal_files_of_different_teams_are_flagged_to_organizers(
     text = organizer.get(page(one)).content.decode()
     assert "the very same file" in text
     assert page(two) in text
-    assert "icon-yes" in organizer.get(reverse(LIST)).content.decode()
+    assert "also from another team" in organizer.get(reverse(LIST)).content.decode()
     alone = make_submission(phase=phase, team=team)
     assert "the very same file" not in organizer.get(page(alone)).content.decode()
 
