@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from django.core import mail
 from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
@@ -202,3 +203,19 @@ def test_a_mail_server_that_is_away_is_no_error_page(client: Client, settings: S
     assert answer.status_code == 200
     assert "could not send an e-mail just now" in text_of(answer)
     assert User.objects.filter(username="newcomer").exists()
+
+
+def test_a_change_is_mailed_to_its_owner_with_time_zone_and_browser(client: Client) -> None:
+    make_person(time_zone="Asia/Shanghai")
+    log_in(client)
+    new = {"oldpassword": PASSWORD, "password1": "varnish-and-gesso"}
+    client.post(
+        reverse("account_change_password"),
+        new | {"password2": "varnish-and-gesso"},
+        headers={"user-agent": "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/140.0"},
+    )
+    [sent] = mail.outbox
+    assert sent.to == ["alice@example.org"]
+    assert sent.subject == "StyleArena: Password Changed"
+    assert re.search(r"from Firefox on Linux, address 127\.0\.0\.1, .* UTC\+8\.", str(sent.body))
+    assert f"http://testserver{reverse('usersessions_list')}" in sent.body
