@@ -8,7 +8,7 @@ from django.utils.timezone import now
 
 from competitions.models import LeaderboardEntry, OutgoingMail, Pair
 from evaluation import mails, services
-from evaluation.models import EvaluationRun, Outcome, Stage
+from evaluation.models import EvaluationRun, Stage
 from styletransfer.values import Estimate, ScoreCard
 from submissions.models import Submission
 from submissions.states import Status
@@ -156,7 +156,6 @@ def test_a_submission_that_is_scored_again_is_not_told_again() -> None:
     scene.score(1.5, file_name="again.onnx")
     OutgoingMail.objects.all().delete()
     submission = Submission.objects.get(file_name="again.onnx")
-    EvaluationRun.objects.update(outcome=Outcome.LOST)  # of passed ones there is one at a time
     Submission.objects.filter(pk=submission.pk).update(status=Status.QUEUED, finished_at=None)
     assert record(start(Submission.objects.get(pk=submission.pk), Stage.SCORE), 1.25)
     assert LeaderboardEntry.objects.get(team=scene.team).ranking_value == 1.25
@@ -167,11 +166,14 @@ def test_scores_that_are_not_recorded_are_not_told(monkeypatch: pytest.MonkeyPat
     scene = Scene()
     run = scene.start()
 
-    def fail(*_args: Any, **_kwargs: Any) -> None:
+    tell = mails.tell_scored
+
+    def tell_and_fail(submission: Submission, **facts: Any) -> None:
+        tell(submission, **facts)
         assert OutgoingMail.objects.count() == 2, "the mails are written in the same transaction"
         raise RuntimeError("the database went away")
 
-    monkeypatch.setattr(services, "_finish", fail)
+    monkeypatch.setattr(mails, "tell_scored", tell_and_fail)
     with pytest.raises(RuntimeError):
         record(run, 1.0)
     assert not OutgoingMail.objects.exists()
