@@ -124,7 +124,7 @@ def moment(value: datetime | None) -> str:
 
 
 @register.simple_tag
-def day(value: datetime | None) -> str:
+def day(value: datetime | None, *, short: bool = False) -> str:
     """Write a date; the full moment is its machine-readable value and its title."""
     if value is None:
         return NOTHING
@@ -134,7 +134,7 @@ def day(value: datetime | None) -> str:
         local.isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
         zone(local),
-        date_format(local, "DATE_FORMAT"),
+        date_format(local, "SHORT_DATE_FORMAT" if short else "DATE_FORMAT"),
     )
 
 
