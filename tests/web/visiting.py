@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 Scheme = Literal["light", "dark"]
 LOCALES = {"en": "en-US", "zh-hans": "zh-CN"}
-WAIT_MS = 15_000
+WAIT_MS = 60_000
 # Pictures further down load when they come into view: all are asked for, then waited for.
 _ALL_PICTURES = """async () => {
     for (const image of document.images) image.loading = "eager";
