@@ -125,6 +125,7 @@ def test_each_visitor_is_offered_what_they_can_do() -> None:
     Phase.objects.update(closes_at=now())
     assert f'href="{join}"' not in read(Client(), competition.get_absolute_url())
     assert f'href="{submit}"' not in read(logged_in(member), competition.get_absolute_url())
+    assert "This competition is over." in read(logged_in(), competition.get_absolute_url())
 
 
 def test_next_steps_are_shown_until_the_first_submission() -> None:
