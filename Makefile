@@ -9,7 +9,7 @@ help:
 	@echo 'make demo      install, start everything, fill in and score a demo competition (Ctrl-C stops it)'
 	@echo 'make run       the same without demo data'
 	@echo 'make test      install what the tests need and run them'
-	@echo 'make check     style, types, import rules, templates, missing migrations'
+	@echo 'make check     style, types, import rules, templates, translations, missing migrations'
 	@echo 'make bench     measure pages and scoring on this machine'
 	@echo 'make screenshots  take a picture of every page into var/screenshots'
 	@echo 'make baseline  train the shipped baseline and its discriminator again'
