@@ -48,7 +48,6 @@ def preferences(request: HttpRequest) -> HttpResponse:
         "at": now(),
         "address": EmailAddress.objects.filter(user=user, primary=True).first(),
         "has_second_factor": is_mfa_enabled(user),
-        "session_count": len(UserSession.objects.purge_and_list(user)),
         "token_count": _live_tokens(user).count(),
     }
     return render(request, "accounts/preferences.html", context)
