@@ -163,7 +163,7 @@ def test_a_board_takes_up_a_new_result_by_itself(
     assert page.locator(".board tbody tr").count() == 1
     newcomer = make_scored_submission(phase=phase, value=1.0)
     first = page.locator(".board tbody tr").first
-    first.get_by_role("link", name=newcomer.team.name).wait_for()
+    first.get_by_role("link", name=newcomer.team.name, exact=True).wait_for()
     assert first.locator(".rank").inner_text() == "1"
 
 
