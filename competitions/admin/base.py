@@ -24,6 +24,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.urls import URLPattern, path, reverse
 from django.utils.html import format_html
+from django.utils.text import capfirst
 from django.utils.timezone import get_current_timezone_name
 from django.utils.translation import gettext
 from django.views.decorators.http import require_POST
@@ -217,6 +218,12 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
         except ValidationError as error:  # a row that came in use meanwhile says so in save()
             self.message_user(request, " ".join(error.messages), messages.ERROR)
         return HttpResponseRedirect(request.get_full_path())
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(str(self.opts.verbose_name_plural))
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def render_change_form(
         self,

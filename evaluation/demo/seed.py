@@ -22,6 +22,9 @@ from competitions.models import (
     Pair,
     Participant,
     Phase,
+    Preparation,
+    PreparationKind,
+    PreparationStatus,
     ReferenceImage,
     ReferenceSet,
     ScoringRecipe,
@@ -85,13 +88,16 @@ def _make_competition() -> Competition:
         published_at=now(),
     )
     for position, phase in enumerate(demo_phases(), start=1):
+        references = _make_references(competition, phase)
+        recipe = _make_recipe(competition, phase.name)
+        _record_calibration(recipe, references)
         _make_phase(
             competition,
             name=phase.name,
             position=position,
             description=phase.description,
-            reference_set=_make_references(competition, phase),
-            recipe=_make_recipe(competition, phase.name),
+            reference_set=references,
+            recipe=recipe,
         )
     return competition
 
@@ -152,6 +158,24 @@ def _make_recipe(competition: Competition, phase_name: str) -> ScoringRecipe:
         discriminator=ContentFile(discriminator_bytes(), name="discriminator.safetensors"),
         discriminator_sha256=value.discriminator_sha256 or "",
         sha256=value.sha256(),
+    )
+
+
+def _record_calibration(recipe: ScoringRecipe, references: ReferenceSet) -> None:
+    """Say where the weights are from: ``train_baseline`` measured them on these very pictures."""
+    vgg = extractor_pin(VGG)
+    Preparation.objects.create(
+        kind=PreparationKind.CALIBRATION,
+        reference_set=references,
+        recipe=recipe,
+        status=PreparationStatus.DONE,
+        result={
+            "vgg": {"name": vgg.name, "sha256": vgg.sha256},
+            "alpha": recipe.alpha,
+            "beta": recipe.beta,
+            "gamma": recipe.gamma,
+        },
+        finished_at=now(),
     )
 
 
