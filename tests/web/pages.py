@@ -190,7 +190,20 @@ ACCOUNT = [
     PageCase("reauthenticate", at("account_reauthenticate"), "member"),
     PageCase("log-out", at("account_logout"), "member"),
 ]
+def of_references(name: str) -> Callable[[Scene], str]:
+    """Return a page of the draft's reference set, which is still being prepared."""
+
+    def path(scene: Scene) -> str:
+        references = scene.draft.reference_sets.get()
+        return reverse(f"admin:competitions_referenceset_{name}", args=[references.pk])
+
+    return path
+
+
 ORGANIZING = [
+    PageCase("admin-referenceset-upload", of_references("upload"), "organizer"),
+    PageCase("admin-referenceset-upload-errors", of_references("upload"), "organizer", send_empty),
+    PageCase("admin-referenceset-images", of_references("images"), "organizer"),
     PageCase("competition-draft", _path_of(lambda scene: scene.draft), "organizer"),
     PageCase("admin-log-in", at("admin:login")),
     PageCase("admin", at("admin:index"), "organizer"),
