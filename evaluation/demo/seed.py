@@ -14,7 +14,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import transaction
 from django.utils.timezone import now
 
-from competitions.errors import Conflict
+from competitions.errors import Conflict, Forbidden
 from competitions.models import (
     Announcement,
     Competition,
@@ -240,5 +240,5 @@ def _enter(baseline: Baseline, phase: Phase) -> None:
     upload = SimpleUploadedFile(baseline.filename, baseline.checkpoint)
     try:
         submit(by=user, phase=phase, checkpoint=upload, manifest=baseline.manifest)
-    except Conflict:
-        return  # another start of the demo was quicker
+    except (Conflict, Forbidden):
+        return  # another start of the demo was quicker, or an organizer's phase is not open
