@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from competitions.admin.base import OrganizerAdmin, person
 from competitions.errors import DomainError
 from evaluation import gallery, organizing
+from evaluation.admin.filters import PhaseFilter
 from evaluation.models import EvaluationRun
 from submissions.models import Exclusion, Submission
 from submissions.states import RESTARTABLE, Status, sources_of
@@ -86,7 +87,13 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
         "created_at",
         "has_namesake",
     )
-    list_filter = ("phase__competition", "phase", "status", "exclusion", "team__is_baseline")
+    list_filter = (
+        "phase__competition",
+        ("phase", PhaseFilter),
+        "status",
+        "exclusion",
+        "team__is_baseline",
+    )
     list_select_related = ("team", "phase__competition")
     search_fields = ("file_name", "team__name", "sha256", "submitted_by__username", "pk")
     ordering = ("-created_at", "pk")
