@@ -52,7 +52,7 @@ TEAMS = ("Ink & Salt", "Atelier Nord", "墨与像素", "A team whose name needs 
 ENDED = {
     Status.REJECTED: ("wrong_keys", {"missing": ["conv1.weight"], "unexpected": ["layer.bias"]}),
     Status.FAILED: ("too_slow", {"limit_s": 300}),
-    Status.PLATFORM_FAULT: ("worker_lost", {}),
+    Status.PLATFORM_FAULT: ("platform_fault", {}),
 }
 
 
