@@ -7,12 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import messages
-from django.contrib.admin import (
-    ModelAdmin,
-    RelatedOnlyFieldListFilter,
-    StackedInline,
-    TabularInline,
-)
+from django.contrib.admin import ModelAdmin, RelatedOnlyFieldListFilter
 from django.contrib.admin.options import BaseModelAdmin
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.core.exceptions import FieldDoesNotExist, ImproperlyConfigured, ValidationError
@@ -35,7 +30,6 @@ from competitions.models import Competition
 from competitions.people import User
 
 Row = TypeVar("Row", bound=Model)
-Parent = TypeVar("Parent", bound=Model)
 
 
 def person(request: HttpRequest) -> User:
@@ -127,6 +121,22 @@ class Scoped(BaseModelAdmin[Row]):
         return row is None or self.get_queryset(request).filter(pk=row.pk).exists()
 
 
+class OwnRowsFilter(RelatedOnlyFieldListFilter):
+    """A filter by a relation that offers only what occurs in the rows of the list."""
+
+    def field_choices(
+        self, field: Any, request: HttpRequest, model_admin: ModelAdmin[Any]
+    ) -> list[tuple[Any, Any]]:
+        occurring = model_admin.get_queryset(request).order_by().values(f"{self.field_path}__pk")
+        rows = field.related_model._default_manager.filter(pk__in=occurring)
+        ordering = self.field_admin_ordering(field, request, model_admin)
+        if any(each.name == "competition" for each in field.related_model._meta.fields):
+            rows = rows.select_related("competition")  # what a phase is called says whose it is
+        if ordering:
+            rows = rows.order_by(*ordering)
+        return [(row.pk, str(row)) for row in rows]
+
+
 class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
     """One kind of rows on the organizers' pages.
 
@@ -201,7 +211,7 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
             if not field.is_relation:
                 return each
             model = field.related_model
-        return (each, RelatedOnlyFieldListFilter)
+        return (each, OwnRowsFilter)
 
     def changeform_view(
         self,
@@ -292,33 +302,3 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
     def record(self, request: HttpRequest, row: Row, message: str) -> None:
         """Write into the history what was done and why."""
         self.log_change(request, row, message)
-
-
-class _Inline(Scoped[Row]):
-    """Rows shown within another's page; whoever may change that one may change these."""
-
-    def has_view_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._owns_parent(request, obj)
-
-    def has_add_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._owns_parent(request, obj)
-
-    def has_change_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._owns_parent(request, obj)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
-        return self._owns_parent(request, obj)
-
-    def _owns_parent(self, request: HttpRequest, parent: Model | None) -> bool:
-        if parent is None or parent.pk is None:
-            return may_organize(request)
-        page = self.admin_site.get_model_admin(type(parent))
-        return isinstance(page, Scoped) and page.owns(request, parent)
-
-
-class OrganizerTabularInline(_Inline[Row], TabularInline[Row, Parent]):
-    extra = 0
-
-
-class OrganizerStackedInline(_Inline[Row], StackedInline[Row, Parent]):
-    extra = 0
