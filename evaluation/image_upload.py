@@ -154,6 +154,8 @@ def read_credits(data: bytes, sources: Mapping[str, str]) -> dict[str, dict[str,
         PreparationRejected: it can't be read, names no such picture, or says too much.
     """
     try:
+        if b"\0" in data:
+            raise csv.Error("NUL")
         rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig"))))
     except (UnicodeDecodeError, csv.Error) as error:
         raise PreparationRejected("credits_unreadable", reason=str(error)[:200]) from error

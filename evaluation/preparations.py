@@ -5,6 +5,7 @@ them, the pairs and the end of the preparation come in one transaction. Whatever
 died has left lies in its attempt's folder, where the next attempt or the sweeper removes it.
 """
 
+import json
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -187,8 +188,10 @@ def _require_new(preparation: Preparation, images: Sequence[ReferenceImage]) -> 
 
 def record_rejection(preparation: Preparation, *, code: str, facts: dict[str, Any]) -> bool:
     """End a preparation by what the organizer can mend."""
+    # PostgreSQL keeps no NUL, which names and errors of damaged files may hold.
+    storable = json.loads(json.dumps(facts).replace(r"\u0000", ""))
     return preparation.end(
-        PreparationStatus.REJECTED, problem_code=code, problem_facts=facts, finished_at=now()
+        PreparationStatus.REJECTED, problem_code=code, problem_facts=storable, finished_at=now()
     )
 
 

@@ -312,6 +312,7 @@ def test_a_picture_or_name_that_the_set_has_is_refused() -> None:
     ("table", "code"),
     [
         (b"\xff\xfe\x00", "credits_unreadable"),
+        (b"name,credit\na.png,\0\n", "credits_unreadable"),
         (b"file,credit\na,Ann\n", "credits_without_name"),
         (b"", "credits_without_name"),
         (b"name,credit\nb.png,Ann\n", "credits_of_nothing"),

@@ -167,6 +167,15 @@ def test_a_worker_that_is_to_end_gives_its_import_back(monkeypatch: pytest.Monke
     assert row.upload
 
 
+def test_facts_that_postgresql_would_refuse_are_kept_without_what_it_refuses() -> None:
+    waiting = make_waiting()
+    begun = preparations.begin(waiting.pk)
+    assert begun is not None
+    facts = {"file": "a\0b.png", "names": ["\0"], "found": 2}
+    assert preparations.record_rejection(begun, code="names_repeat", facts=facts)
+    assert reload(waiting).problem_facts == {"file": "ab.png", "names": [""], "found": 2}
+
+
 # --- Calibration --------------------------------------------------------------------------------
 def make_set_with_pairs() -> ReferenceSet:
     reference_set = make_empty_set(make_competition(), size=64)
