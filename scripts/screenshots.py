@@ -7,6 +7,7 @@ other pages show, and visits the table of ``tests/web/pages.py``: two widths, th
 
 import argparse
 import html
+import logging
 import os
 import shutil
 import sqlite3
@@ -94,6 +95,8 @@ def start_django(var: Path) -> None:
     from django.conf import settings
 
     settings.ROOT_URLCONF = "tests.web.error_urls"
+    # Pages about errors are asked for on purpose.
+    logging.getLogger("django").setLevel(logging.CRITICAL)
 
 
 @contextmanager

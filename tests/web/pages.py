@@ -52,8 +52,8 @@ def log_in_with_second_factor(page: "Page") -> None:
 
 def make_token(page: "Page") -> None:
     page.locator("main input[name=name]").fill("cluster")
-    _send(page)
-    page.wait_for_load_state()
+    _send(page, "main form:has(input[name=name])")
+    page.locator("#token-key").wait_for()
 
 
 def open_menu(page: "Page") -> None:
@@ -75,13 +75,9 @@ def _fill(page: "Page", **values: str) -> None:
         page.locator(f"main [name={name}]").fill(value)
 
 
-def _send(page: "Page") -> None:
-    page.evaluate(
-        """() => {
-            const form = document.querySelector("main form[method=post]");
-            form.noValidate = true;
-            form.requestSubmit();
-        }"""
+def _send(page: "Page", selector: str = "main form[method=post]") -> None:
+    page.locator(selector).first.evaluate(
+        "form => { form.noValidate = true; form.requestSubmit(); }"
     )
 
 
@@ -190,6 +186,8 @@ ACCOUNT = [
     PageCase("reauthenticate", at("account_reauthenticate"), "member"),
     PageCase("log-out", at("account_logout"), "member"),
 ]
+
+
 def of_references(name: str) -> Callable[[Scene], str]:
     """Return a page of the draft's reference set, which is still being prepared."""
 
