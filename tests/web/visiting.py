@@ -4,6 +4,7 @@ import time
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 Scheme = Literal["light", "dark"]
 LOCALES = {"en": "en-US", "zh-hans": "zh-CN"}
 WAIT_MS = 60_000
+A_DAY_S = 86_400
 # Pictures further down load when they come into view: all are asked for, then waited for.
 _ALL_PICTURES = """async () => {
     for (const image of document.images) image.loading = "eager";
@@ -92,7 +94,14 @@ def _log_in(user: User) -> str:
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
     session["account_authentication_methods"] = [
-        {"method": "password", "at": time.time(), "username": user.username}
+        # A run takes longer than a log-in counts as recent.
+        {"method": "password", "at": time.time() + A_DAY_S, "username": user.username}
     ]
     session.create()
+    UserSession.objects.create(
+        user=user,
+        session_key=session.session_key,
+        ip="192.0.2.7",
+        user_agent="Mozilla/5.0 (X11; Linux x86_64) Chrome/140.0.0.0 Safari/537.36",
+    )
     return str(session.session_key)
