@@ -235,6 +235,10 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
         title = capfirst(str(self.opts.verbose_name_plural))
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
+    def heading(self, row: Row) -> str:
+        """Return what a row's page is headed by."""
+        return str(row)
+
     def render_change_form(
         self,
         request: HttpRequest,
@@ -246,7 +250,7 @@ class OrganizerAdmin(Scoped[Row], ModelAdmin[Row]):
     ) -> HttpResponse:
         """Head a row's page with what it is called, not with what can be done to it."""
         if obj is not None:
-            context |= {"title": str(obj), "subtitle": None}
+            context |= {"title": self.heading(obj), "subtitle": None}
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def act(

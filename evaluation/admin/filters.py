@@ -12,7 +12,7 @@ class PhaseFilter(RelatedOnlyFieldListFilter):
 
     def field_choices(
         self, field: Field[Any, Any], request: HttpRequest, model_admin: ModelAdmin[Any]
-    ) -> list[tuple[str, str]]:
+    ) -> list[tuple[str, Any]]:
         rows = model_admin.get_queryset(request).order_by()
         used = rows.values(f"{self.field_path}__pk")
         phases = Phase.objects.filter(pk__in=used).select_related("competition")

@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
@@ -68,19 +68,9 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
     ) -> list[Any]:
         return list(self.fields)
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: EvaluationRun | None = None,
-    ) -> HttpResponse:
-        if obj is not None:
-            said = gettext("Attempt %(number)d: %(kind)s")
-            context["title"] = said % {"number": obj.attempt, "kind": obj.get_stage_display()}
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def heading(self, row: EvaluationRun) -> str:
+        said = gettext("Attempt %(number)d: %(kind)s")
+        return said % {"number": row.attempt, "kind": row.get_stage_display()}
 
     @admin.display(description=_("run"), ordering="pk")
     def number(self, run: EvaluationRun) -> str:

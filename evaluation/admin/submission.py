@@ -185,7 +185,6 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
         if obj is not None:
             run = gallery.scoring_run(obj)
             context |= {
-                "title": obj.file_name,
                 "submission": obj,
                 "runs": list(EvaluationRun.objects.filter(submission=obj).order_by("-attempt")),
                 "lines": gallery.score_lines(run) if run else [],
@@ -199,6 +198,9 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
                 "manifest": json.dumps(obj.manifest, indent=2),
             }
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def heading(self, row: Submission) -> str:
+        return row.file_name
 
     def get_urls(self) -> list[URLPattern]:
         download = path(

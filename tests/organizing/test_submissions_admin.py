@@ -82,6 +82,7 @@ def test_a_submissions_page_tells_all_that_was_done(
     for word in ("worker-7", "Impressionists", submission.sha256, "&lt;script&gt;", "input_range"):
         assert word in text
     assert "<script>alert" not in text
+    assert "<h1>generator.onnx</h1>" in text
     run = EvaluationRun.objects.get(attempt=9)
     assert "&lt;script&gt;" in organizer.get(page(run)).content.decode()
 
