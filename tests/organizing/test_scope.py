@@ -68,6 +68,12 @@ def test_every_model_that_organizers_work_with_is_limited() -> None:
         "competitions.phase",
         "competitions.scoringrecipe",
         "competitions.announcement",
+        "competitions.referenceset",
+        "competitions.referenceimage",
+        "competitions.team",
+        "competitions.participant",
+        "submissions.submission",
+        "evaluation.evaluationrun",
     } <= set(PAGES)
 
 
