@@ -7,6 +7,8 @@ from django.utils import timezone
 from django.utils.formats import date_format
 from django.utils.html import format_html
 
+from competitions.templatetags.scores import zone
+
 register = template.Library()
 
 
@@ -21,6 +23,6 @@ def clock(value: datetime) -> str:
         '<time datetime="{}" title="{} {}">{}</time>',
         local.isoformat(timespec="seconds"),
         date_format(local, "DATETIME_FORMAT"),
-        local.tzname() or "",
+        zone(local),
         shown,
     )
