@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.core.paginator import Paginator
 from django.db import transaction
@@ -196,9 +197,8 @@ class ReferenceSetAdmin(OrganizerAdmin[ReferenceSet]):
                 self.message_user(request, said, messages.SUCCESS)
                 return HttpResponseRedirect(self.address(row))
         context = self._page(request, row, gettext("Add images"))
-        return TemplateResponse(
-            request, "admin/competitions/referenceset/upload.html", {**context, "form": form}
-        )
+        context |= {"form": form, "most_files": settings.DATA_UPLOAD_MAX_NUMBER_FILES}
+        return TemplateResponse(request, "admin/competitions/referenceset/upload.html", context)
 
     def _request_import(self, request: HttpRequest, row: ReferenceSet, form: UploadForm) -> None:
         words = {key: form.cleaned_data[key] for key in ("credit", "licence", "source")}

@@ -46,13 +46,13 @@ def organizer(competition: Competition, client: Client) -> Client:
     return client
 
 
-def page(name: str, row: ReferenceSet) -> str:
+def address(name: str, row: ReferenceSet) -> str:
     return reverse(f"admin:competitions_referenceset_{name}", args=[row.pk])
 
 
 def send(client: Client, row: ReferenceSet, *files: tuple[str, bytes], **fields: str) -> Any:
     sent = [SimpleUploadedFile(name, data) for name, data in files]
-    return client.post(page("upload", row), {"pictures": sent, "role": "content", **fields})
+    return client.post(address("upload", row), {"pictures": sent, "role": "content", **fields})
 
 
 def state(row: ReferenceSet) -> SetState:
@@ -70,13 +70,13 @@ def test_a_new_set_leads_to_the_upload(organizer: Client, competition: Competiti
     response = organizer.post(add, sent)
     made = ReferenceSet.objects.get()
     assert (made.competition, made.image_size, made.pairing) == (competition, 64, Pairing.ALL)
-    assert response.headers["Location"] == page("upload", made)
-    assert organizer.get(page("upload", made)).status_code == 200
+    assert response.headers["Location"] == address("upload", made)
+    assert organizer.get(address("upload", made)).status_code == 200
 
 
 def test_a_set_says_how_far_it_has_come(organizer: Client, reference_set: ReferenceSet) -> None:
     def shown() -> str:
-        return organizer.get(page("change", reference_set)).content.decode()
+        return organizer.get(address("change", reference_set)).content.decode()
 
     assert state(reference_set) == SetState.EMPTY
     assert "pairs are made of them by themselves" in shown()
@@ -96,7 +96,7 @@ def test_a_set_says_how_far_it_has_come(organizer: Client, reference_set: Refere
     freeze_reference_set(reference_set)
     assert state(reference_set) == SetState.FROZEN
     assert "it never changes" in shown()
-    assert page("upload", reference_set) not in shown()
+    assert address("upload", reference_set) not in shown()
 
 
 def test_the_list_asks_the_database_as_often_for_many_sets(
@@ -123,7 +123,7 @@ def test_several_pictures_sent_together_are_one_import(
 ) -> None:
     files = [*pictures("b.png", "a.png").items()]
     response = send(organizer, reference_set, *files, credit="Ann", licence="CC0", source="a book")
-    assert response.headers["Location"] == page("change", reference_set)
+    assert response.headers["Location"] == address("change", reference_set)
     waiting = Preparation.objects.get()
     assert waiting.file_name == "b.png … a.png (2)"
     assert run(waiting).status == "done"
@@ -180,11 +180,11 @@ def test_a_page_that_is_left_open_follows_the_import(
 ) -> None:
     waiting = ask(reference_set, pack(pictures("a.png")))
     Preparation.objects.update(progress_done=0, progress_of=7)
-    response = organizer.get(page("live", reference_set))
+    response = organizer.get(address("live", reference_set))
     assert "HX-Refresh" not in response.headers
     assert "hx-get" in response.content.decode()
     run(waiting)
-    assert organizer.get(page("live", reference_set)).headers["HX-Refresh"] == "true"
+    assert organizer.get(address("live", reference_set)).headers["HX-Refresh"] == "true"
 
 
 # --- Changing -----------------------------------------------------------------------------------
@@ -202,7 +202,7 @@ def test_deleting_images_makes_the_pairs_anew_and_removes_their_files(
 ) -> None:
     first = full(reference_set)[0]
     with django_capture_on_commit_callbacks(execute=True):
-        organizer.post(page("images", reference_set), {"images": [first.pk], "delete": "1"})
+        organizer.post(address("images", reference_set), {"images": [first.pk], "delete": "1"})
     assert [image.position for image in reference_set.images.all()] == [0, 1, 0, 1]
     pairs = [f"{pair.content} {pair.style}" for pair in reference_set.pairs.all()]
     assert pairs == ["c1 s0", "c2 s1"]
@@ -217,7 +217,7 @@ def test_chosen_images_are_credited_alike_and_one_by_itself(
     chosen = full(reference_set)
     words = {"credit": "Ann", "licence": "CC0", "credit-chosen": "1"}
     keys = [image.pk for image in chosen[:2]]
-    organizer.post(page("images", reference_set), {"images": keys, **words})
+    organizer.post(address("images", reference_set), {"images": keys, **words})
     assert [image.credit for image in reference_set.images.filter(role="content")] == [
         "Ann",
         "Ann",
@@ -225,13 +225,13 @@ def test_chosen_images_are_credited_alike_and_one_by_itself(
     ]
     own = reverse("admin:competitions_referenceimage_change", args=[chosen[2].pk])
     response = organizer.post(own, {"credit": "Ben", "licence": "", "source": ""})
-    assert response.headers["Location"] == page("images", reference_set) + "?role=content"
+    assert response.headers["Location"] == address("images", reference_set) + "?role=content"
     assert ReferenceImage.objects.get(pk=chosen[2].pk).credit == "Ben"
 
 
 def test_nothing_chosen_is_told(organizer: Client, reference_set: ReferenceSet) -> None:
     full(reference_set)
-    response = organizer.post(page("images", reference_set), {"delete": "1"})
+    response = organizer.post(address("images", reference_set), {"delete": "1"})
     assert "Choose at least one image" in response.content.decode()
 
 
@@ -240,7 +240,7 @@ def test_another_way_of_pairing_makes_the_pairs_anew(
 ) -> None:
     full(reference_set)
     assert reference_set.pairs.count() == 3
-    response = organizer.post(page("change", reference_set), {"name": "new", "pairing": "all"})
+    response = organizer.post(address("change", reference_set), {"name": "new", "pairing": "all"})
     assert response.status_code == 302
     assert reference_set.pairs.count() == 6
 
@@ -249,10 +249,10 @@ def test_the_size_is_fixed_once_there_are_images(
     organizer: Client, reference_set: ReferenceSet
 ) -> None:
     sent = {"name": "new", "pairing": "in_turn", "image_size": 128}
-    organizer.post(page("change", reference_set), sent)
+    organizer.post(address("change", reference_set), sent)
     assert ReferenceSet.objects.get().image_size == 128
     bring_in(reference_set, make_png(1), file_name="a.png")
-    organizer.post(page("change", reference_set), sent | {"image_size": 64})
+    organizer.post(address("change", reference_set), sent | {"image_size": 64})
     assert ReferenceSet.objects.get().image_size == 128
 
 
@@ -261,13 +261,13 @@ def test_of_a_set_in_use_nothing_changes(organizer: Client, reference_set: Refer
     freeze_reference_set(reference_set)
     before = list(ReferenceSet.objects.values()), list(ReferenceImage.objects.values())
     sent = {"images": [chosen[0].pk], "credit": "Eve"}
-    assert "in use" in organizer.post(page("images", reference_set), sent).content.decode()
+    assert "in use" in organizer.post(address("images", reference_set), sent).content.decode()
     sent["delete"] = "1"
-    assert "in use" in organizer.post(page("images", reference_set), sent).content.decode()
+    assert "in use" in organizer.post(address("images", reference_set), sent).content.decode()
     own = reverse("admin:competitions_referenceimage_change", args=[chosen[0].pk])
     assert organizer.post(own, {"credit": "Eve"}).status_code == 403
-    organizer.post(page("change", reference_set), {"name": reference_set.name, "pairing": "all"})
-    assert organizer.post(page("delete", reference_set), {"post": "yes"}).status_code == 403
+    organizer.post(address("change", reference_set), {"name": reference_set.name, "pairing": "all"})
+    assert organizer.post(address("delete", reference_set), {"post": "yes"}).status_code == 403
     assert (list(ReferenceSet.objects.values()), list(ReferenceImage.objects.values())) == before
 
 
@@ -278,9 +278,9 @@ def test_a_set_that_nothing_uses_is_deleted_with_its_files(
 ) -> None:
     full(reference_set)
     ask(reference_set, pack(pictures("waiting.png")))
-    assert "5" in organizer.get(page("delete", reference_set)).content.decode()
+    assert "5" in organizer.get(address("delete", reference_set)).content.decode()
     with django_capture_on_commit_callbacks(execute=True):
-        organizer.post(page("delete", reference_set), {"post": "yes"})
+        organizer.post(address("delete", reference_set), {"post": "yes"})
     assert not ReferenceSet.objects.exists()
     assert not [path for path in Path(settings.MEDIA_ROOT).rglob("*") if path.is_file()]
 
@@ -289,7 +289,7 @@ def test_a_set_that_a_phase_uses_is_not_deleted(
     organizer: Client, reference_set: ReferenceSet
 ) -> None:
     make_phase(competition=reference_set.competition, reference_set=reference_set)
-    assert organizer.post(page("delete", reference_set), {"post": "yes"}).status_code == 403
+    assert organizer.post(address("delete", reference_set), {"post": "yes"}).status_code == 403
 
 
 # --- Who sees it --------------------------------------------------------------------------------
@@ -317,3 +317,34 @@ def test_pictures_of_a_hidden_phase_stay_hidden(reference_set: ReferenceSet) -> 
     make_phase(competition=competition, reference_set=reference_set, pairs_public=False)
     url = reverse("reference-image", args=[image.pk])
     assert Client().get(url).status_code == 404
+
+
+# --- In a browser -------------------------------------------------------------------------------
+@pytest.mark.django_db(transaction=True)
+def test_too_many_files_are_told_of_before_they_are_sent(
+    page: Any, live_server: Any, settings: Any
+) -> None:
+    settings.DATA_UPLOAD_MAX_NUMBER_FILES = 3
+    competition = make_competition(published_at=None)
+    reference_set = make_empty_set(competition)
+    client = Client()
+    client.force_login(make_organizer(competition))
+    cookie = {"name": "sessionid", "value": client.cookies["sessionid"].value}
+    page.context.add_cookies([{**cookie, "url": live_server.url}])
+    page.goto(live_server.url + address("upload", reference_set))
+    files = [
+        {"name": name, "mimeType": "image/png", "buffer": data}
+        for name, data in pictures("a.png", "b.png", "c.png", "d.png").items()
+    ]
+    warning = page.get_by_text("At most 3 files")
+    page.locator("[name=pictures]").set_input_files(files)
+    warning.wait_for()
+    page.get_by_role("button", name="Upload").click()
+    assert warning.is_visible()
+    assert not Preparation.objects.exists()
+    page.locator("[name=pictures]").set_input_files(files[:2])
+    assert warning.is_hidden()
+    page.get_by_label("content image").check()
+    page.get_by_role("button", name="Upload").click()
+    page.get_by_text("being prepared").wait_for()
+    assert Preparation.objects.get().file_name == "a.png … b.png (2)"
