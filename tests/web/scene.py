@@ -88,7 +88,7 @@ def make_scene(phase: Phase | None = None) -> Scene:
         people=people,
         team=make_team(people["member"], people["mate"], phase=phase, name="Brush & Canvas"),
         hidden=_hidden_phase(phase, people["organizer"]),
-        coming=_coming_phase(),
+        coming=_coming_phase(people["organizer"]),
         draft=_draft(people["organizer"]),
     )
     _enter_submissions(scene)
@@ -140,8 +140,9 @@ def _hidden_phase(phase: Phase, organizer: User) -> Phase:
     return hidden
 
 
-def _coming_phase() -> Phase:
+def _coming_phase(organizer: User) -> Phase:
     made = make_competition(title="Next spring", summary="Opens soon.")
+    made.organizers.add(organizer)
     recipe, references = make_recipe(name="Spring recipe"), make_reference_set(pairs=1)
     moment = now()
     return make_phase(

@@ -69,6 +69,7 @@ def visitor(
         MEDIA_ROOT=media,
         ROOT_URLCONF="tests.web.error_urls",
         ALLOWED_HOSTS=[*settings.ALLOWED_HOSTS, "localhost"],
+        PASSWORD_HASHERS=["django.contrib.auth.hashers.MD5PasswordHasher"],  # as around each test
     )
     with django_db_blocker.unblock(), changed:
         server = LiveServer("localhost")

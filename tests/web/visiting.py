@@ -51,6 +51,8 @@ class Visitor:
         page.set_viewport_size({"width": width, "height": 900})
         answer = page.goto(self._url + case.path(self._scene))
         self._require_status(case, answer)
+        if case.who in {"organizer", "administrator"}:
+            assert page.url == self._url + case.path(self._scene), f"{case.name}: at {page.url}"
         if case.act is not None:
             case.act(page)
         return page
