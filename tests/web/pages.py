@@ -6,6 +6,7 @@ other eyes and hands do.
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import count
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 Act = Callable[["Page"], None]
+_serial = count(1)
 
 
 @dataclass(frozen=True)
@@ -52,7 +54,7 @@ def log_in_with_second_factor(page: "Page") -> None:
 
 
 def make_token(page: "Page") -> None:
-    page.locator("main input[name=name]").fill("cluster")
+    page.locator("main input[name=name]").fill(f"cluster-{next(_serial)}")
     _send(page, "main form:has(input[name=name])")
     page.locator("#token-key").wait_for()
 
