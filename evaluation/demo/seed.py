@@ -4,6 +4,7 @@ Everything is made once: a second call finds it and changes nothing.
 """
 
 import secrets
+from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
@@ -30,6 +31,8 @@ from competitions.models import (
     ScoringRecipe,
     Team,
 )
+from competitions.organizers import add_organizer
+from competitions.people import User as Person
 from competitions.services import freeze_reference_set, join
 from competitions.teams import hash_terms
 from evaluation.demo import texts
@@ -69,8 +72,46 @@ def _baselines(phase_name: str) -> list[Baseline]:
     return [trained_baseline(), *plain] if phase_name == "One style" else plain
 
 
-@transaction.atomic
+@dataclass(frozen=True)
+class _Encoded:
+    """A picture as it is stored."""
+
+    image: DemoImage
+    png: bytes
+    thumbnail: bytes
+    pixels_sha256: str
+
+
+@dataclass(frozen=True)
+class _EncodedPhase:
+    phase: DemoPhase
+    images: dict[ImageRole, list[_Encoded]]
+
+
 def _make_competition() -> Competition:
+    # All drawing and encoding comes first: SQLite has one writer, and others would wait for it.
+    encoded = [_encode_phase(phase) for phase in demo_phases()]
+    with transaction.atomic():
+        return _write_competition(encoded)
+
+
+def _encode_phase(phase: DemoPhase) -> _EncodedPhase:
+    images = {
+        ImageRole.CONTENT: phase.contents,
+        ImageRole.STYLE: phase.styles,
+        ImageRole.REAL: phase.reals,
+    }
+    return _EncodedPhase(
+        phase, {role: [_encode_image(image) for image in some] for role, some in images.items()}
+    )
+
+
+def _encode_image(image: DemoImage) -> _Encoded:
+    pixels = image.pixels
+    return _Encoded(image, encode_png(pixels), encode_thumbnail(pixels), pixels_sha256(pixels))
+
+
+def _write_competition(phases: list[_EncodedPhase]) -> Competition:
     competition = Competition.objects.create(
         slug=SLUG,
         title="Photo to painting",
@@ -87,8 +128,9 @@ def _make_competition() -> Competition:
         body=texts.ANNOUNCEMENT,
         published_at=now(),
     )
-    for position, phase in enumerate(demo_phases(), start=1):
-        references = _make_references(competition, phase)
+    for position, encoded in enumerate(phases, start=1):
+        phase = encoded.phase
+        references = _make_references(competition, encoded)
         recipe = _make_recipe(competition, phase.name)
         _record_calibration(recipe, references)
         _make_phase(
@@ -102,19 +144,15 @@ def _make_competition() -> Competition:
     return competition
 
 
-def _make_references(competition: Competition, phase: DemoPhase) -> ReferenceSet:
+def _make_references(competition: Competition, encoded: _EncodedPhase) -> ReferenceSet:
     made = ReferenceSet.objects.create(
-        competition=competition, name=f"{SLUG}: {phase.name}", image_size=SIDE
+        competition=competition, name=f"{SLUG}: {encoded.phase.name}", image_size=SIDE
     )
     rows = {
         role: [_make_image(made, role, position, image) for position, image in enumerate(images)]
-        for role, images in (
-            (ImageRole.CONTENT, phase.contents),
-            (ImageRole.STYLE, phase.styles),
-            (ImageRole.REAL, phase.reals),
-        )
+        for role, images in encoded.images.items()
     }
-    for position, (content, style) in enumerate(phase.pairs):
+    for position, (content, style) in enumerate(encoded.phase.pairs):
         Pair.objects.create(
             reference_set=made,
             position=position,
@@ -126,16 +164,17 @@ def _make_references(competition: Competition, phase: DemoPhase) -> ReferenceSet
 
 
 def _make_image(
-    reference_set: ReferenceSet, role: ImageRole, position: int, image: DemoImage
+    reference_set: ReferenceSet, role: ImageRole, position: int, encoded: _Encoded
 ) -> ReferenceImage:
+    image = encoded.image
     return ReferenceImage.objects.create(
         reference_set=reference_set,
         role=role,
         position=position,
         name=image.name,
-        file=ContentFile(encode_png(image.pixels), name=f"{image.name}.png"),
-        thumbnail=ContentFile(encode_thumbnail(image.pixels), name=f"{image.name}.webp"),
-        pixels_sha256=pixels_sha256(image.pixels),
+        file=ContentFile(encoded.png, name=f"{image.name}.png"),
+        thumbnail=ContentFile(encoded.thumbnail, name=f"{image.name}.webp"),
+        pixels_sha256=encoded.pixels_sha256,
         credit=image.credit,
         licence=image.licence,
         source=image.source,
@@ -198,27 +237,31 @@ def _make_phase(competition: Competition, **fields: object) -> Phase:
 
 
 def _make_people(competition: Competition, accounts_file: Path) -> None:
-    """Make an organizer and a participant with passwords of their own."""
+    """Make one person of each kind, with passwords of their own."""
     passwords: dict[str, str] = {}
-    for username in ("organizer", "participant"):
+    for username in ("administrator", "organizer", "participant"):
         user, is_new = User.objects.get_or_create(
             username=username, defaults={"email": f"{username}@example.org"}
         )
         if is_new:
             passwords[username] = secrets.token_urlsafe(9)
             user.set_password(passwords[username])
-            user.is_staff = user.is_superuser = username == "organizer"
+            user.is_staff = user.is_superuser = username == "administrator"
             user.save()
             EmailAddress.objects.create(user=user, email=user.email, verified=True, primary=True)
         if username == "organizer":
-            competition.organizers.add(user)
-        elif not Participant.objects.filter(user=user, competition=competition).exists():
+            add_organizer(competition, user)
+        elif username == "participant" and not _takes_part(user, competition):
             accepted = hash_terms(competition)
             join(user, competition, team_name="Demo team", accepted_terms=accepted)
     if passwords:
         accounts_file.touch(mode=0o600)
-        lines = [f"{username}  {password}\n" for username, password in passwords.items()]
-        accounts_file.write_text("".join(lines))
+        with accounts_file.open("a") as file:  # a demo of an older version has two of them
+            file.writelines(f"{username}  {password}\n" for username, password in passwords.items())
+
+
+def _takes_part(user: Person, competition: Competition) -> bool:
+    return Participant.objects.filter(user=user, competition=competition).exists()
 
 
 def _enter(baseline: Baseline, phase: Phase) -> None:

@@ -22,11 +22,10 @@ from competitions.models import (
     Preparation,
     ReferenceImage,
     ReferenceSet,
-    ScoringRecipe,
     Team,
 )
 from evaluation.models import EvaluationRun, Outcome, Output, Stage
-from submissions.models import Submission, TeamQuota
+from submissions.models import TeamQuota
 from submissions.states import Status
 from tests.factories import (
     make_competition,
@@ -128,7 +127,7 @@ def make_scene(**competition: Any) -> Scene:
         "preparation": make_upload(references),
         "quota": TeamQuota.objects.get_or_create(phase=phase, team=team)[0],
         "token": ApiToken.issue(people["owner"], name="laptop")[0],
-        "run": EvaluationRun.objects.filter(submission=submissions["failed"]).earliest("pk"),
+        "run": EvaluationRun.objects.filter(submission_id=submissions["failed"].pk).earliest("pk"),
         **submissions,
     }
     people.pop("owner")
@@ -181,4 +180,4 @@ def make_upload(references: ReferenceSet) -> Preparation:
     )
 
 
-__all__ = ["OUTSIDERS", "ROLES", "SECRETS", "Scene", "ScoringRecipe", "Submission", "make_scene"]
+__all__ = ["OUTSIDERS", "ROLES", "SECRETS", "Scene", "make_scene"]
