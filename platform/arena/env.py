@@ -26,7 +26,7 @@ def env_bool(name: str, default: bool) -> bool:
 
 def env_int(name: str, default: int) -> int:
     text = os.environ.get(name)
-    if text is None:
+    if not text:  # `make` exports what is not set as an empty text
         return default
     try:
         return int(text)
