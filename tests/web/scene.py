@@ -101,6 +101,7 @@ def _small_phase() -> Phase:
         name="One style",
         competition=make_competition(title="Photo to painting", slug="photo-to-painting"),
         reference_set=make_reference_set(pairs=3),
+        quota_concurrent=5,
     )
     baseline = make_team(phase=phase, name="Trained generator", is_baseline=True)
     make_scored_submission(phase=phase, team=baseline, value=0.9)

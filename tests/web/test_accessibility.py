@@ -146,7 +146,7 @@ KEYBOARD = ("home", "competition", "board", "submit", "team", "settings", "submi
 _REACHABLE = """() => {
     const all = document.querySelectorAll("a[href], button, input, select, textarea, summary");
     return [...all].filter(element => element.checkVisibility({visibilityProperty: true})
-        && !element.disabled && element.tabIndex >= 0 && element.type !== "hidden"
+        && !element.matches(":disabled") && element.tabIndex >= 0 && element.type !== "hidden"
         && element.type !== "radio").length;
 }"""
 _FOCUSED = """() => {
