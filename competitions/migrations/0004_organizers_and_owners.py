@@ -1,17 +1,19 @@
 """Give reference sets and recipes their competition, and organizers their group."""
 
+from django.apps.registry import Apps as StateApps
 from django.conf import settings
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 
-def set_owners(apps, schema_editor):
+def set_owners(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     phases = apps.get_model("competitions", "Phase").objects.order_by("-pk")
     for phase in phases.select_related("reference_set", "recipe"):
         for part in (phase.reference_set, phase.recipe):
             type(part).objects.filter(pk=part.pk).update(competition=phase.competition_id)
 
 
-def make_group(apps, schema_editor):
+def make_group(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     group, _ = apps.get_model("auth", "Group").objects.get_or_create(name="Organizers")
     for competition in apps.get_model("competitions", "Competition").objects.all():
         for user in competition.organizers.all():
