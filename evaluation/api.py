@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from competitions.pictures import serve_png
-from competitions.policies import may_see_outputs
+from competitions.policies import is_organizer, may_see_outputs
 from competitions.ranking import keep_finite
 from evaluation.models import EvaluationRun, ImageScore, Output
 from submissions.api import SubmissionOut
@@ -36,6 +36,7 @@ class SubmissionDetailOut(SubmissionOut):
         self.run = submission.runs.that_count().prefetch_related("scores").first()
         user = self.context["request"].user
         self.shows_images = may_see_outputs(user, submission.phase)
+        self.is_organizer = is_organizer(user, submission.phase.competition)
         manageable = Submission.objects.manageable_by(user)
         self.is_manager = manageable.filter(pk=submission.pk).exists()
         body = super().to_representation(submission)
@@ -55,6 +56,7 @@ class SubmissionDetailOut(SubmissionOut):
         if self.run is None or self.run.card is None:
             return None
         hidden = set() if self.shows_images else {"per_pair"}
+        hidden |= set() if self.is_organizer else {"flags"}
         return keep_finite({key: part for key, part in self.run.card.items() if key not in hidden})
 
     def get_outputs(self, submission: Submission) -> list[dict[str, Any]] | None:

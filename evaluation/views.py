@@ -109,6 +109,8 @@ def score_card(request: HttpRequest, uuid: UUID) -> HttpResponse:
     card: dict[str, Any] = dict(run.card)
     if not policies.may_see_outputs(request.user, found.phase):
         card.pop("per_pair", None)
+    if not policies.is_organizer(request.user, found.phase.competition):
+        card.pop("flags", None)
     response = JsonResponse(card, json_dumps_params={"indent": 2})
     response["Content-Disposition"] = f'attachment; filename="score-card-{found.pk}.json"'
     return response

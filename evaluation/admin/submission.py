@@ -19,6 +19,7 @@ from competitions.admin.base import OrganizerAdmin, person
 from competitions.errors import DomainError
 from evaluation import gallery, organizing
 from evaluation.admin.filters import PhaseFilter
+from evaluation.flag_texts import flag_lines
 from evaluation.models import EvaluationRun
 from submissions.models import Exclusion, Submission
 from submissions.states import RESTARTABLE, Status, sources_of
@@ -188,6 +189,7 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
                 "submission": obj,
                 "runs": list(EvaluationRun.objects.filter(submission=obj).order_by("-attempt")),
                 "lines": gallery.score_lines(run) if run else [],
+                "flags": flag_lines(run),
                 "namesakes": [
                     row
                     for row in organizing.namesakes([obj])[obj.sha256]
