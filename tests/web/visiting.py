@@ -95,6 +95,7 @@ def _log_in(user: User) -> str:
     session[SESSION_KEY] = str(user.pk)
     session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[0]
     session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session["account_authentication_methods_user"] = str(user.pk)
     session["account_authentication_methods"] = [
         # A run takes longer than a log-in counts as recent.
         {"method": "password", "at": time.time() + A_DAY_S, "username": user.username}
