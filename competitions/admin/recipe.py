@@ -13,7 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin, person
-from competitions.admin.recipe_form import RecipeForm
+from competitions.admin.recipe_form import NORMALIZATIONS, RecipeForm
 from competitions.metric_texts import describe_metric
 from competitions.models import Preparation, ReferenceSet, ScoringRecipe
 from competitions.networks import Networks, pins_of
@@ -44,7 +44,10 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
     search_fields = ("name", "description")
     ordering = ("-created_at",)
     # Of one in use, everything is shown and nothing can be changed.
-    _shown = ("layers_shown", "metrics_shown", "discriminator_shown", "hash_shown")
+    _shown = (
+        *("layers_shown", "normalization_shown", "metrics_shown"),
+        *("discriminator_shown", "hash_shown"),
+    )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ScoringRecipe]:
         return super().get_queryset(request).annotate(phases_of=Count("phases"))
@@ -73,11 +76,12 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
             "count alike."
         )
         layers = "layers_shown" if is_fixed else "layers"
+        gram = "normalization_shown" if is_fixed else "normalization"
         metrics = "metrics_shown" if is_fixed else "metrics"
         judge = "discriminator_shown" if is_fixed else "discriminator"
         sets: list[Any] = [
             (None, {"fields": ("competition", "name", "description")}),
-            (_("Content and style"), {"fields": ("content_layer", layers, "normalization")}),
+            (_("Content and style"), {"fields": ("content_layer", layers, gram)}),
             (_("Discriminator"), {"fields": (judge,)}),
             (_("Total"), {"description": total, "fields": ("alpha", "beta", "gamma")}),
             (_("Metrics"), {"fields": (metrics,)}),
@@ -99,6 +103,10 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
     def layers_shown(self, recipe: ScoringRecipe) -> SafeString:
         pairs = zip(recipe.style_layers, recipe.style_weights, strict=True)
         return format_html_join(", ", "{} · {}", pairs)
+
+    @admin.display(description=_("Gram normalisation"))
+    def normalization_shown(self, recipe: ScoringRecipe) -> str:
+        return str(dict(NORMALIZATIONS).get(recipe.normalization, recipe.normalization))
 
     @admin.display(description=_("metrics"))
     def metrics_shown(self, recipe: ScoringRecipe) -> SafeString:

@@ -18,6 +18,10 @@ from styletransfer.errors import InvalidRecipe
 from styletransfer.values import DEFAULT_METRICS, METRICS, VGG19_LAYERS, Recipe
 
 _DEFAULT = Recipe()
+NORMALIZATIONS = [
+    ("gatys", _("as Gatys et al. write it: divided by 4 N², N channels")),
+    ("spatial", _("spatial: divided by 4 only, so that wide layers count more")),
+]
 
 
 class LayerWeightsWidget(forms.MultiWidget):
@@ -96,10 +100,7 @@ class RecipeForm(forms.ModelForm[ScoringRecipe]):
         label=_("Gram normalisation"),
         initial=_DEFAULT.normalization,
         widget=forms.RadioSelect,
-        choices=[
-            ("gatys", _("as Gatys et al. write it: divided by 4 N², N channels")),
-            ("spatial", _("spatial: divided by 4 only, so that wide layers count more")),
-        ],
+        choices=NORMALIZATIONS,
         help_text=_("Of Gram matrices that are averaged over positions."),
     )
     metrics = forms.MultipleChoiceField(

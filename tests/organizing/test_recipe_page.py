@@ -147,6 +147,7 @@ def test_a_recipe_in_use_is_shown_and_can_not_be_changed(scene: Scene) -> None:
     text = scene.client.get(url).content.decode()
     assert "In use" in text
     assert 'name="alpha"' not in text
+    assert "as Gatys et al. write it" in text  # in words, not as the key that is stored
     assert scene.client.post(url, fields(scene)).status_code == 403
     assert scene.client.post(button(scene.recipe, "calibrate")).status_code == 404
     delete = reverse("admin:competitions_scoringrecipe_delete", args=[scene.recipe.pk])
