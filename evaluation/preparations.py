@@ -5,7 +5,6 @@ them, the pairs and the end of the preparation come in one transaction. Whatever
 died has left lies in its attempt's folder, where the next attempt or the sweeper removes it.
 """
 
-import json
 import logging
 from collections.abc import Sequence
 from datetime import timedelta
@@ -188,11 +187,23 @@ def _require_new(preparation: Preparation, images: Sequence[ReferenceImage]) -> 
 
 def record_rejection(preparation: Preparation, *, code: str, facts: dict[str, Any]) -> bool:
     """End a preparation by what the organizer can mend."""
-    # PostgreSQL keeps no NUL, which names and errors of damaged files may hold.
-    storable = json.loads(json.dumps(facts).replace(r"\u0000", ""))
     return preparation.end(
-        PreparationStatus.REJECTED, problem_code=code, problem_facts=storable, finished_at=now()
+        PreparationStatus.REJECTED,
+        problem_code=code,
+        problem_facts=_without_nul(facts),
+        finished_at=now(),
     )
+
+
+def _without_nul(value: Any) -> Any:
+    """Leave out what PostgreSQL does not keep; names and errors of damaged files may hold it."""
+    if isinstance(value, str):
+        return value.replace("\0", "")
+    if isinstance(value, dict):
+        return {key: _without_nul(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_nul(each) for each in value]
+    return value
 
 
 def record_fault(preparation: Preparation) -> bool:

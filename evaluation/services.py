@@ -68,7 +68,13 @@ def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -
     target = Status.REJECTED if run.stage == Stage.CHECK else Status.FAILED
     with transaction.atomic():
         ended = run.submission.move(
-            target, failure_code=code, failure_facts=dict(facts), finished_at=now(), step=""
+            target,
+            failure_code=code,
+            failure_facts=dict(facts),
+            finished_at=now(),
+            # What was found before counts no longer: started again, it starts from nothing.
+            scored_at=None,
+            step="",
         )
         _finish(run, Outcome.REFUSED if ended else Outcome.STOPPED)
         if ended:

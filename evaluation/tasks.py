@@ -111,12 +111,12 @@ def prepare(preparation_id: str) -> None:
 def _prepare(preparation: Preparation, lease: Lease) -> None:
     try:
         if preparation.kind == PreparationKind.IMAGES:
-            preparations.import_images(preparation, lease)
+            has_ended = preparations.import_images(preparation, lease)
         else:
-            calibrate_recipe(preparation, lease)
+            has_ended = calibrate_recipe(preparation, lease)
     except PreparationRejected as error:
         log.info("preparation %s was rejected: %s", preparation.pk, error.code)
-        preparations.record_rejection(preparation, code=error.code, facts=error.facts)
+        has_ended = preparations.record_rejection(preparation, code=error.code, facts=error.facts)
     except preparations.PreparationStopped:
         log.info("preparation %s was stopped", preparation.pk)
         preparations.hand_back(preparation)
@@ -125,4 +125,5 @@ def _prepare(preparation: Preparation, lease: Lease) -> None:
         log.exception("preparation %s: platform fault", preparation.pk)
         preparations.record_fault(preparation)
         return
-    preparations.discard_upload(preparation)
+    if has_ended:  # else the row is another attempt's by now, and so is the upload
+        preparations.discard_upload(preparation)

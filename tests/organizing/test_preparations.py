@@ -118,6 +118,22 @@ def test_a_worker_that_wakes_too_late_imports_nothing() -> None:
     assert set(stored()) == kept
 
 
+@pytest.mark.parametrize("names", [("a.png", "b.png"), ("a.png", "folder/b.png")])
+def test_a_worker_that_wakes_too_late_leaves_the_upload_to_the_next_attempt(
+    names: tuple[str, ...],
+) -> None:
+    waiting = make_waiting(names)
+    frozen = preparations.begin(waiting.pk)
+    assert frozen is not None
+    silence(frozen)
+    sweeper.take_lost_preparations()
+    with Lease(frozen, deadline=timedelta(minutes=1)) as lease:
+        tasks._prepare(frozen, lease)
+    row = reload(waiting)
+    assert row.status == PreparationStatus.WAITING
+    assert row.upload.storage.exists(row.upload.name)
+
+
 def test_a_second_message_finds_nothing_to_do() -> None:
     waiting = make_waiting()
     first = preparations.begin(waiting.pk)
@@ -171,9 +187,10 @@ def test_facts_that_postgresql_would_refuse_are_kept_without_what_it_refuses() -
     waiting = make_waiting()
     begun = preparations.begin(waiting.pk)
     assert begun is not None
-    facts = {"file": "a\0b.png", "names": ["\0"], "found": 2}
+    facts = {"file": "a\0b.png", "names": ["\0"], "found": 2, "other": r"c\u0000.png"}
     assert preparations.record_rejection(begun, code="names_repeat", facts=facts)
-    assert reload(waiting).problem_facts == {"file": "ab.png", "names": [""], "found": 2}
+    kept = {"file": "ab.png", "names": [""], "found": 2, "other": r"c\u0000.png"}
+    assert reload(waiting).problem_facts == kept
 
 
 # --- Calibration --------------------------------------------------------------------------------

@@ -120,6 +120,23 @@ def test_a_score_that_fails_when_done_again_leaves_the_board(
     assert not EvaluationRun.objects.that_count().exists()
 
 
+def test_what_failed_when_done_again_has_no_earlier_scores_to_go_back_to(
+    phase: Phase, team: Team, organizer: User, client: Client
+) -> None:
+    submission = make_submission(phase=phase, team=team, status=Status.QUEUED, checked_at=now())
+    score(submission, 2.0)
+    organizing.restart(reload(submission), by=organizer, reason=WHY)
+    run = services.begin(reload(submission), Stage.SCORE, worker="test")
+    assert run is not None
+    services.record_refusal(run, code="too_slow", facts={"limit_s": 1})
+    organizing.restart(reload(submission), by=organizer, reason=WHY)
+    assert reload(submission).status == Status.QUEUED
+    assert client.get(submission.get_absolute_url()).status_code == 404
+    cancel(reload(submission), by=team.participants.get().user)
+    assert reload(submission).status == Status.CANCELLED
+    assert board(phase) == {}
+
+
 def test_a_fault_while_it_is_done_again_keeps_the_place(
     phase: Phase, team: Team, organizer: User, client: Client
 ) -> None:
