@@ -131,7 +131,8 @@ def test_a_worker_that_wakes_too_late_leaves_the_upload_to_the_next_attempt(
         tasks._prepare(frozen, lease)
     row = reload(waiting)
     assert row.status == PreparationStatus.WAITING
-    assert row.upload.storage.exists(row.upload.name)
+    assert row.upload
+    assert row.upload.storage.exists(str(row.upload.name))
 
 
 def test_a_second_message_finds_nothing_to_do() -> None:
