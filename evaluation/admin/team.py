@@ -61,7 +61,7 @@ class TeamAdmin(OrganizerAdmin[Team]):
     position = 60
     form = TeamForm
     change_form_template = "admin/competitions/team.html"
-    list_display = ("name", "competition", "member_count", "submission_count", "is_baseline")
+    list_display = ("name", "competition", "member_count", "submission_count", "kind")
     list_filter = ("competition", "is_baseline")
     list_select_related = ("competition",)
     search_fields = ("name", "participants__user__username", "participants__user__email")
@@ -90,6 +90,10 @@ class TeamAdmin(OrganizerAdmin[Team]):
     def submission_count(self, team: Any) -> int:
         counted: int = team.submissions_in
         return counted
+
+    @admin.display(description=_("kind"), ordering="is_baseline")
+    def kind(self, team: Team) -> str:
+        return gettext("baseline") if team.is_baseline else ""
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False  # teams come by joining

@@ -320,3 +320,17 @@ def test_a_next_try_is_shown_where_the_day_is_full(
         phase=phase, team=team, status=Status.SCORED, created_at=now() - timedelta(hours=1)
     )
     assert "1 / 1" in organizer.get(page(team)).content.decode()
+
+
+def test_a_list_of_the_admin_speaks_one_language(
+    organizer: Client, phase: Phase, team: Team
+) -> None:
+    make_team(make_user(), phase=phase, name="Identity", is_baseline=True)
+    url = reverse("admin:competitions_team_changelist")
+    text = organizer.get(url, {"q": "i"}, headers={"accept-language": "zh-hans"}).content.decode()
+    shown = text.split('id="changelist"')[1].split("<footer")[0]
+    assert "Impressionists" in shown
+    assert "基线" in shown
+    for word in ("Search", "result", "True", "False"):
+        assert f'"{word}"' not in shown
+        assert f"{word}<" not in shown
