@@ -88,7 +88,7 @@ class OutputPicture(APIView):
         if not may_see_outputs(request.user, submission.phase):
             rows = rows.none()
         output = get_object_or_404(rows)
-        return serve_png(request, output.file, version=f"output-{output.pk}", is_final=True)
+        return serve_png(request, output.file, version=f"output-{output.pk}", is_final=False)
 
 
 def list_outputs(run: EvaluationRun) -> list[dict[str, Any]]:

@@ -159,7 +159,10 @@ def clean_up_preparations() -> None:
     for preparation in ended[:RESENT_AT_ONCE]:
         if preparation.status != PreparationStatus.DONE:
             remove_leftovers(preparation, up_to=preparation.attempt)
-        discard_upload(preparation)
+        try:
+            discard_upload(preparation)
+        except OSError:  # what comes after must not wait for a file that can't be removed
+            log.warning("could not remove the upload of %r", preparation, exc_info=True)
 
 
 def resend_preparations() -> int:

@@ -1,14 +1,12 @@
 """The forms of a reference set's pages: uploading images, crediting and deleting them."""
 
-import tempfile
 import zipfile
 from collections.abc import Sequence
 from typing import Any, cast
 
 from django import forms
-from django.conf import settings
 from django.core.files import File
-from django.core.files.uploadedfile import UploadedFile
+from django.core.files.uploadedfile import TemporaryUploadedFile, UploadedFile
 from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
@@ -92,18 +90,23 @@ class UploadForm(forms.Form):
 
 def _pack(files: Sequence[UploadedFile[bytes]]) -> File[bytes]:
     """Put pictures into a zip as they are: one upload is one import."""
-    bundle = tempfile.TemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR)  # noqa: SIM115 - Django's
+    # With a path, it is moved where it is stored: copying a gigabyte would keep the database
+    # locked meanwhile.
+    bundle = TemporaryUploadedFile("pictures.zip", "application/zip", 0, None)
     with zipfile.ZipFile(bundle, "w", zipfile.ZIP_STORED) as archive:
         for file in files:
             with archive.open(str(file.name), "w", force_zip64=True) as entry:
                 for chunk in file.chunks():
                     entry.write(chunk)
+    bundle.flush()
+    bundle.size = bundle.tell()
     bundle.seek(0)
     # A label that says which, in any language; not a path.
     first, last = (
         str(file.name).replace("/", "_")[:LABEL_LENGTH] for file in (files[0], files[-1])
     )
-    return File(bundle, name=f"{first} … {last} ({len(files)})")
+    bundle.name = f"{first} … {last} ({len(files)})"
+    return bundle
 
 
 class ImagesForm(forms.Form):

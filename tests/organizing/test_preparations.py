@@ -99,6 +99,19 @@ def test_an_import_that_kills_every_worker_ends_and_leaves_no_file() -> None:
     assert not ended.upload
 
 
+def test_an_upload_that_can_not_be_removed_keeps_nothing_else_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def no_permission(*_args: Any) -> None:
+        raise PermissionError("not yours")
+
+    Preparation.objects.filter(pk=make_waiting().pk).update(
+        status=PreparationStatus.REJECTED, problem_code="empty_zip"
+    )
+    monkeypatch.setattr(sweeper, "discard_upload", no_permission)
+    assert sweeper.sweep().lost == 0
+
+
 def test_a_worker_that_wakes_too_late_imports_nothing() -> None:
     waiting = make_waiting()
     frozen = preparations.begin(waiting.pk)

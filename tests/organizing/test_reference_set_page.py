@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.core.files.uploadedfile import SimpleUploadedFile
+from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
+from django.utils.datastructures import MultiValueDict
 
+from competitions.admin.reference_set_forms import UploadForm
 from competitions.models import (
     Competition,
     ImageRole,
@@ -21,6 +23,7 @@ from competitions.models import (
     ReferenceImage,
     ReferenceSet,
 )
+from competitions.preparations import request_import
 from competitions.reference_state import SetState, content_of, state_of, with_content
 from competitions.services import freeze_reference_set
 from tests.factories import make_competition, make_phase, make_png, make_user
@@ -130,6 +133,20 @@ def test_several_pictures_sent_together_are_one_import(
     assert images(reference_set) == ["a", "b"]
     assert reference_set.images.filter(credit="Ann", licence="CC0", source="a book").count() == 2
     assert "b.png … a.png (2)" in LogEntry.objects.get().change_message
+
+
+def test_pictures_sent_together_are_moved_where_they_are_stored_not_copied() -> None:
+    sent = [SimpleUploadedFile(name, data) for name, data in pictures("a.png", "b.png").items()]
+    form = UploadForm({"role": "content"}, MultiValueDict({"pictures": sent}))
+    assert form.is_valid()
+    with form.upload() as upload:
+        assert isinstance(upload, TemporaryUploadedFile)
+        number = Path(upload.temporary_file_path()).stat().st_ino
+        made = request_import(
+            make_empty_set(), upload=upload, role=ImageRole.CONTENT, by=make_user()
+        )
+    assert Path(made.upload.path).stat().st_ino == number
+    assert made.file_name == "a.png … b.png (2)"
 
 
 def test_a_zip_is_stored_as_it_is(organizer: Client, reference_set: ReferenceSet) -> None:

@@ -8,6 +8,7 @@ import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
 from django.test import Client
+from django.urls import reverse
 from django.utils.timezone import now
 
 from competitions.errors import Conflict, Forbidden, Invalid, QuotaSpent
@@ -92,6 +93,18 @@ def test_a_score_is_replaced_when_it_is_found_again_even_by_a_worse_one(
     entry = LogEntry.objects.get()
     assert entry.user == organizer
     assert WHY in entry.change_message
+
+
+def test_no_browser_keeps_a_picture_whose_address_shows_another_when_it_is_made_again(
+    phase: Phase, team: Team, client: Client
+) -> None:
+    Phase.objects.filter(pk=phase.pk).update(pairs_public=True)
+    submission = make_submission(phase=phase, team=team, status=Status.QUEUED, checked_at=now())
+    score(submission, 2.0)
+    for name in ("output", "api-output"):
+        response = client.get(reverse(name, args=[submission.pk, 0]))
+        assert response.status_code == 200
+        assert "no-cache" in response["Cache-Control"]
 
 
 def test_the_teams_better_submission_takes_over_when_one_gets_worse(

@@ -379,7 +379,8 @@ def test_an_open_invitation_is_revoked_by_its_button(team: Team, alice: User) ->
     client = logged_in(alice)
     invitation, key = teams.invite(team, by=alice)
     post(client, team, "revoke", invitation=invitation.pk)
-    post(client, team, "revoke", invitation="nonsense")
+    for nonsense in ("nonsense", "9" * 30, "9" * 5000):
+        post(client, team, "revoke", invitation=nonsense)
     bob = logged_in()
     url = reverse("invitation", args=[key])
     assert "The team has taken this invitation back." in read(bob, url)
