@@ -127,6 +127,18 @@ def test_the_image_and_the_services_agree_on_user_and_folders() -> None:
     )
 
 
+def test_the_web_process_finds_the_weights_that_the_workers_use() -> None:
+    found = [set(filter(is_weights, service(name)["volumes"])) for name in ("web", *WORKERS)]
+    assert found == [{"weights:/var/lib/weights"}] * 3
+    given = {"ARENA_WEIGHTS_DIR": "/var/lib/weights"}
+    for name in ("web", *WORKERS):
+        assert environment(name, given)["ARENA_WEIGHTS_DIR"] == "/var/lib/weights"
+
+
+def is_weights(volume: str) -> bool:
+    return volume.startswith("weights:")
+
+
 def test_the_image_gets_what_runs_and_no_secrets() -> None:
     lines = (ROOT / ".dockerignore").read_text().splitlines()
     assert lines[1] == "*", "all is left out but what is named"
