@@ -108,10 +108,13 @@ def stop(submission: Submission, *, by: User, reason: str) -> None:
 def disqualify_team(team: Team, *, by: User, reason: str) -> int:
     """Disqualify all that a team has submitted; return how many submissions that were."""
     reason = _require_organizer(team, by, reason)
+    # All rows before any phase's: a worker that ends one locks its row first, then the phase's.
     submissions = list(
         Submission.objects.filter(team=team)
         .exclude(exclusion=Exclusion.DISQUALIFIED)
         .select_related("phase__competition", "team")
+        .select_for_update(of=("self",))
+        .order_by("phase_id", "pk")
     )
     for submission in submissions:
         exclude(submission, Exclusion.DISQUALIFIED, by=by, reason=reason)
@@ -128,6 +131,8 @@ def remove_member(member: Participant, *, by: User, reason: str) -> None:
         Invalid: there is no reason.
     """
     reason = _require_organizer(member.team, by, reason)
+    # The member's row first, as whoever leaves or accepts an invitation locks them.
+    list(Participant.objects.select_for_update().filter(pk=member.pk))
     teams.lock([member.team_id])
     said = {"user": member.user.get_username(), "reason": reason}
     _log(member.team, by, gettext("Removed %(user)s: %(reason)s") % said)

@@ -105,6 +105,50 @@ def look_at_board(task: Any) -> dict[str, Any]:
     return {"board": list(LeaderboardEntry.objects.values_list("ranking_value", flat=True))}
 
 
+# --- Disqualifying ------------------------------------------------------------------------------
+def rows_that_end() -> dict[str, Any]:
+    from submissions.states import Status
+    from tests.factories import make_phase, make_submission, make_team, make_user
+
+    phase, organizer = make_phase(), make_user()
+    phase.competition.organizers.add(organizer)
+    team = make_team(phase=phase)
+    rows = [make_submission(phase=phase, team=team, status=Status.QUEUED) for _ in range(TEAMS)]
+    return {"team": team.pk, "user": organizer.pk, "rows": sorted(str(row.pk) for row in rows)}
+
+
+def disqualify_or_end(number: int, task: Any) -> str:
+    from arena.accounts.models import User
+    from competitions.models import Team
+    from evaluation import organizing, services
+    from evaluation.models import Stage
+    from styletransfer.values import Estimate, ScoreCard
+    from submissions.models import Submission
+
+    if number == 0:
+        organizing.disqualify_team(
+            Team.objects.get(pk=task["team"]), by=User.objects.get(pk=task["user"]), reason="spam"
+        )
+        return "disqualified"
+    card = ScoreCard(scores={"total": Estimate(1.0)}, per_pair={})
+    for pk in reversed(task["rows"][number::RACERS]):
+        run = services.begin(Submission.objects.get(pk=pk), Stage.SCORE, worker=str(number))
+        assert run is not None
+        services.record_scores(run, card, pairs=[], pictures=[])
+    return "scored"
+
+
+def look_at_excluded(task: Any) -> dict[str, Any]:
+    from competitions.models import LeaderboardEntry
+    from submissions.models import Submission
+
+    rows = Submission.objects.filter(pk__in=task["rows"])
+    return {
+        "excluded": rows.filter(exclusion="disqualified").count(),
+        "on_board": LeaderboardEntry.objects.filter(team=task["team"]).count(),
+    }
+
+
 # --- Claiming and cancelling --------------------------------------------------------------------
 def a_queued_row() -> dict[str, Any]:
     from submissions.states import Status
@@ -150,6 +194,7 @@ RACES: dict[str, Race] = {
     "last_place_at_once": (one_slot_at_once, submit_another, count_submissions),
     "same_file": (many_slots, submit_the_same, count_submissions),
     "board": (teams, publish, look_at_board),
+    "disqualify_or_end": (rows_that_end, disqualify_or_end, look_at_excluded),
     "claim": (a_queued_row, claim, look_at_row),
     "claim_or_cancel": (a_queued_row, claim_or_cancel, look_at_row),
 }

@@ -40,6 +40,12 @@ def test_of_several_scores_at_once_the_best_stays_on_the_board(races: Races) -> 
     assert found["board"] == [0.0] * 40
 
 
+def test_a_team_is_disqualified_while_workers_end_its_submissions(races: Races) -> None:
+    found = races["disqualify_or_end"]
+    assert found["outcomes"] == ["disqualified", "scored", "scored", "scored"]
+    assert (found["excluded"], found["on_board"]) == (40, 0)
+
+
 def test_of_several_workers_at_once_one_gets_the_row(races: Races) -> None:
     found = races["claim"]
     assert found["outcomes"] == ["claimed", "too late", "too late", "too late"]
