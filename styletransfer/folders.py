@@ -96,8 +96,11 @@ def read_pairs(table: Path, contents: Folder, styles: Folder) -> list[tuple[int,
     Raises:
         FolderProblem: a column or a file is missing, or there are no rows.
     """
-    with table.open(newline="", encoding="utf-8-sig") as file:
-        rows = list(csv.DictReader(file))
+    try:
+        with table.open(newline="", encoding="utf-8-sig") as file:
+            rows = list(csv.DictReader(file, restval=""))  # a short row names nothing
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise FolderProblem(f"{table} is not a CSV file in UTF-8: {error}") from error
     if not rows:
         raise FolderProblem(f"{table} has no rows; it needs the columns content and style")
     if not {"content", "style"} <= rows[0].keys():
