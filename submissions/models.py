@@ -187,7 +187,7 @@ class Submission(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.id} ({self.get_status_display()})"
+        return f"{self.file_name} ({self.get_status_display()})"
 
     def get_absolute_url(self) -> str:
         return reverse("submission", args=[self.pk])

@@ -83,6 +83,7 @@ def test_a_submissions_page_tells_all_that_was_done(
         assert word in text
     assert "<script>alert" not in text
     assert "<h1>generator.onnx</h1>" in text
+    assert "generator.onnx (Scored)" in text.split("breadcrumbs")[1].split("</nav>")[0]
     run = EvaluationRun.objects.get(attempt=9)
     assert "&lt;script&gt;" in organizer.get(page(run)).content.decode()
 
