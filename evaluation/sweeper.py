@@ -15,7 +15,7 @@ from django.db.models import F, Q
 from django.utils.timezone import now
 
 from competitions import messages
-from competitions.models import Preparation, PreparationStatus
+from competitions.models import LeaderboardEntry, Preparation, PreparationStatus
 from competitions.preparations import OPEN as OPEN_PREPARATIONS
 from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
@@ -46,6 +46,7 @@ def sweep() -> Swept:
     clean_up_preparations()
     close_abandoned_runs()
     remove_broken_uploads()
+    free_boards_of_the_cancelled()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
 
 
@@ -115,6 +116,18 @@ def retry_faults() -> int:
             submission.move(Status.CANCELLED, failure_code="", not_before=None, finished_at=now())
             rebuild_entry(submission.phase, submission.team)
     return retried
+
+
+def free_boards_of_the_cancelled() -> None:
+    """Give the places away of what was cancelled while it was scored again.
+
+    Mostly that keeps its scores; it can't where the team has sent the same file again meanwhile.
+    """
+    places = LeaderboardEntry.objects.values("submission_id")
+    for submission in Submission.objects.filter(
+        status=Status.CANCELLED, scored_at__isnull=False, pk__in=places
+    ).select_related("phase", "team"):
+        rebuild_entry(submission.phase, submission.team)
 
 
 def resend() -> int:

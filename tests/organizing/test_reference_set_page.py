@@ -7,7 +7,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
-from django.core.files.uploadedfile import SimpleUploadedFile, TemporaryUploadedFile
+from django.core.files.uploadedfile import (
+    SimpleUploadedFile,
+    TemporaryUploadedFile,
+    UploadedFile,
+)
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -136,7 +140,8 @@ def test_several_pictures_sent_together_are_one_import(
 
 
 def test_pictures_sent_together_are_moved_where_they_are_stored_not_copied() -> None:
-    sent = [SimpleUploadedFile(name, data) for name, data in pictures("a.png", "b.png").items()]
+    files = pictures("a.png", "b.png").items()
+    sent: list[UploadedFile[Any]] = [SimpleUploadedFile(name, data) for name, data in files]
     form = UploadForm({"role": "content"}, MultiValueDict({"pictures": sent}))
     assert form.is_valid()
     with form.upload() as upload:

@@ -180,6 +180,25 @@ def test_cancelling_what_is_done_again_keeps_the_earlier_scores(
         cancel(reload(submission), by=member)
 
 
+def test_what_is_cancelled_while_the_same_file_counts_instead_leaves_the_board(
+    phase: Phase, team: Team, organizer: User
+) -> None:
+    first = make_submission(phase=phase, team=team, status=Status.QUEUED, checked_at=now())
+    score(first, 2.0)
+    organizing.restart(reload(first), by=organizer, reason=WHY)
+    run = services.begin(reload(first), Stage.SCORE, worker="test")
+    assert run is not None
+    services.record_fault(run, reason="no disk")
+    equal = {"sha256": first.sha256, "manifest_sha256": first.manifest_sha256}
+    again = make_submission(phase=phase, team=team, status=Status.QUEUED, checked_at=now(), **equal)
+    cancel(reload(first), by=team.participants.get().user)
+    assert reload(first).status == Status.CANCELLED
+    sweeper.sweep()
+    assert board(phase) == {}
+    score(again, 2.0)
+    assert LeaderboardEntry.objects.get().submission_id == again.pk
+
+
 def test_what_was_never_checked_is_checked_first(phase: Phase, team: Team, organizer: User) -> None:
     rejected = make_submission(phase=phase, team=team, status=Status.REJECTED)
     organizing.restart(rejected, by=organizer, reason=WHY)
