@@ -97,7 +97,7 @@ class PhaseAdmin(OrganizerAdmin[Phase]):
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         initial: dict[str, Any] = dict(super().get_changeform_initial_data(request))
         competition = str(initial.get("competition", ""))
-        if competition.isdigit():
+        if competition.isdecimal():
             earlier = self.get_queryset(request).filter(competition=int(competition))
             initial.setdefault("position", earlier.count() + 1)
         return initial

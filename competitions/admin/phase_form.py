@@ -70,7 +70,7 @@ class PhaseForm(forms.ModelForm[Phase]):
     def _limit_to_competition(self) -> None:
         """Offer what belongs to the phase's competition, as far as that is known by now."""
         competition = self.instance.competition_id or self.initial.get("competition")
-        if not str(competition or "").isdigit():
+        if not str(competition or "").isdecimal():
             return
         own = Q(competition=int(str(competition))) | Q(competition__isnull=True)
         for name in ("reference_set", "recipe"):
