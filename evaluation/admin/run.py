@@ -13,7 +13,6 @@ from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin
 from competitions.templatetags.scores import NOTHING, duration
-from evaluation.admin.filters import PhaseFilter
 from evaluation.models import EvaluationRun
 from evaluation.templatetags.steps import step_name
 
@@ -32,7 +31,7 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
         "took",
         "worker",
     )
-    list_filter = ("stage", "outcome", ("submission__phase", PhaseFilter), "worker")
+    list_filter = ("stage", "outcome", "submission__phase", "worker")
     list_select_related = ("submission__team", "submission__phase__competition")
     search_fields = ("submission__team__name", "submission__file_name", "worker", "log")
     ordering = ("-started_at", "-pk")

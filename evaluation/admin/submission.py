@@ -18,7 +18,6 @@ from django.views.decorators.http import require_safe
 from competitions.admin.base import OrganizerAdmin, person
 from competitions.errors import DomainError
 from evaluation import gallery, organizing
-from evaluation.admin.filters import PhaseFilter
 from evaluation.flag_texts import flag_lines
 from evaluation.models import EvaluationRun
 from submissions.models import Exclusion, Submission
@@ -90,7 +89,7 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
     )
     list_filter = (
         "phase__competition",
-        ("phase", PhaseFilter),
+        "phase",
         "status",
         "exclusion",
         "team__is_baseline",
