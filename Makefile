@@ -14,10 +14,13 @@ help:
 	@echo 'make screenshots  take a picture of every page into var/screenshots'
 	@echo 'make baseline  train the shipped baseline and its discriminator again'
 
-demo run:
+demo: LAUNCH_OPTIONS := --demo
+demo: run
+
+run:
 	@scripts/system-packages run
 	@scripts/install demo
-	@exec $(PYTHON) -m arena.launch $(if $(filter demo,$@),--demo)
+	@exec $(PYTHON) -m arena.launch $(LAUNCH_OPTIONS)
 
 test:
 	@scripts/system-packages test
