@@ -9,12 +9,11 @@ from datetime import UTC
 from competitions.board import board_rows
 from competitions.board_table import columns_of
 from competitions.models import LeaderboardEntry, Phase
+from competitions.spreadsheets import disarm
 
 # Spreadsheets that guess an encoding take UTF-8 for something else without this mark; readers of
 # UTF-8 skip it.
 MARK = "\ufeff"
-# A cell that begins so is a formula to a spreadsheet; full-width signs count in some.
-_FORMULA_STARTS = tuple("=+-@\t\r\n＝＋－＠")  # noqa: RUF001 - full-width on purpose
 
 
 def board_csv(phase: Phase) -> str:
@@ -53,8 +52,3 @@ def _number(value: object) -> str:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         return ""
     return repr(value)
-
-
-def disarm(text: str) -> str:
-    """Keep a spreadsheet from running text that somebody else chose."""
-    return f"'{text}" if text.lstrip(" ").startswith(_FORMULA_STARTS) else text

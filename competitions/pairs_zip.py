@@ -23,6 +23,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from competitions.models import ImageRole, Pair, Phase, ReferenceImage
+from competitions.spreadsheets import disarm
 
 FOLDERS = {ImageRole.CONTENT: "contents", ImageRole.STYLE: "styles"}
 COLUMNS = (
@@ -160,17 +161,12 @@ def _pairs_csv(pairs: Sequence[Pair], paths: dict[int, str]) -> str:
     writer.writerow(COLUMNS)
     for pair in pairs:
         owed = (
-            _harmless(text)
+            disarm(text)
             for image in (pair.content, pair.style)
             for text in (image.credit, image.licence, image.source)
         )
         writer.writerow([pair.position, paths[pair.content_id], paths[pair.style_id], *owed])
     return table.getvalue()
-
-
-def _harmless(text: str) -> str:
-    """Keep a spreadsheet from taking a text for a formula."""
-    return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r")) else text
 
 
 def _readme(phase: Phase, pairs: int) -> str:

@@ -11,9 +11,9 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
-from competitions.board_csv import disarm
 from competitions.models import Phase
 from competitions.services import publish_entry
+from competitions.spreadsheets import disarm
 from tests.factories import (
     make_competition,
     make_entry,

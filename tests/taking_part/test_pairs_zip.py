@@ -114,10 +114,12 @@ def test_names_are_unique_and_safe_on_every_system() -> None:
     assert all(archive.read(row["content"]) for row in rows_of(archive))
 
 
-def test_a_credit_is_no_formula_in_a_spreadsheet() -> None:
-    phase = make_phase(reference_set=make_set_named("one", credit='=HYPERLINK("x")'))
+@pytest.mark.parametrize("start", ["=", "  =", "\N{FULLWIDTH EQUALS SIGN}", "@"])
+def test_a_credit_is_no_formula_in_a_spreadsheet(start: str) -> None:
+    credit = f'{start}HYPERLINK("x")'
+    phase = make_phase(reference_set=make_set_named("one", credit=credit))
     (row,) = rows_of(open_zip(phase))
-    assert row["content_credit"] == '\'=HYPERLINK("x")'
+    assert row["content_credit"] == f"'{credit}"
     assert row["content_licence"] == "CC0 1.0"
 
 
