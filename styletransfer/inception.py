@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from styletransfer.convolution import FrozenConvolution
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
 from styletransfer.images import resize_bicubic
 from styletransfer.inception_layout import BLOCKS, CONVOLUTIONS, STEM, Conv
@@ -18,23 +19,18 @@ _SIDE = 299
 _BN_EPSILON = 1e-3
 
 
-class _Convolution(nn.Conv2d):
-    """A convolution with its batch normalisation folded in, then ReLU."""
-
-    def __init__(self, spec: Conv) -> None:
-        super().__init__(
-            spec.inputs, spec.outputs, spec.kernel, stride=spec.stride, padding=spec.padding
-        )
-
-    def forward(self, input: Tensor) -> Tensor:  # noqa: A002 - the name nn.Conv2d gives it
-        return F.relu_(super().forward(input))
+def _convolution(spec: Conv) -> FrozenConvolution:
+    """Make a convolution that takes batch normalisation folded in."""
+    return FrozenConvolution(
+        spec.inputs, spec.outputs, spec.kernel, stride=spec.stride, padding=spec.padding
+    )
 
 
 class _Block(nn.Module):
     def __init__(self, name: str) -> None:
         super().__init__()
         for branch, spec in BLOCKS[name].items():
-            self.add_module(branch, _Convolution(spec))
+            self.add_module(branch, _convolution(spec))
 
     def chain(self, maps: Tensor, *branches: str) -> Tensor:
         for branch in branches:
@@ -133,7 +129,7 @@ class FidInception(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         for name, spec in STEM.items():
-            self.add_module(name, _Convolution(spec))
+            self.add_module(name, _convolution(spec))
         for name in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
             self.add_module(name, _BlockA(name))
         self.add_module("Mixed_6a", _BlockB("Mixed_6a"))

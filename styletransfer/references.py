@@ -20,7 +20,7 @@ Progress = Callable[[int, int], None]
 """Called with what is done and how much there is to do."""
 
 # Counts the forms of the cached files; raise it when what is stored in them changes.
-_FORM = 1
+_FORM = 2
 
 
 def require_consistent(references: ReferenceImages) -> None:
