@@ -10,6 +10,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -23,17 +24,32 @@ _TIMEOUT_S = 30
 _ATTEMPTS = 5
 
 
-def published_name(url: str) -> str:
-    """Return the file name an address ends in."""
-    return urlsplit(url).path.rpartition("/")[2]
+@dataclass(frozen=True)
+class PublishedFile:
+    """A file as its makers offer it.
 
+    Attributes:
+        url: where it is.
+        name: what it is called here; the last part of its address unless that says too little.
+        sha256: its hash, or as many of the first digits as are published. By default the eight
+            that its name carries.
 
-def published_prefix(url: str) -> str:
-    """Return the first 8 hex digits of the file's SHA-256, which its published name carries."""
-    found = re.search(r"-([0-9a-f]{8})\.\w+$", published_name(url))
-    if found is None:
-        raise WeightsMismatch(f"{published_name(url)} does not carry its hash in its name")
-    return found[1]
+    Raises:
+        WeightsMismatch: nothing is known to check it by.
+    """
+
+    url: str
+    name: str = ""
+    sha256: str = ""
+
+    def __post_init__(self) -> None:
+        last = urlsplit(self.url).path.rpartition("/")[2]
+        object.__setattr__(self, "name", self.name or last)
+        if not self.sha256:
+            found = re.search(r"-([0-9a-f]{8})\.\w+$", last)
+            if found is None:
+                raise WeightsMismatch(f"{last} does not carry its hash in its name")
+            object.__setattr__(self, "sha256", found[1])
 
 
 def sha256_file(path: Path) -> str:
@@ -43,30 +59,30 @@ def sha256_file(path: Path) -> str:
 
 
 def fetch(
-    url: str, folder: Path, *, on_progress: Progress | None = None, pause_s: float = 1.0
+    file: PublishedFile, folder: Path, *, on_progress: Progress | None = None, pause_s: float = 1.0
 ) -> Path:
     """Return the published file from ``folder``, downloading it there first if need be.
 
     A cut download goes on where it stopped, now or at the next call. Of several processes that
     ask at once, one downloads and the others wait for it. The file appears under its name only
-    when it is whole and its hash has the published prefix.
+    when it is whole and its hash is the published one, as far as that is known.
 
     Raises:
         WeightsUnavailable: the address can't be reached, or the disk is full.
         WeightsMismatch: what it serves is another file.
     """
-    target = folder / published_name(url)
+    target = folder / file.name
     if target.exists():
         return target
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with _locked(folder / f"{target.name}.lock"):
             if not target.exists():
-                _download(url, target, on_progress, pause_s)
+                _download(file, target, on_progress, pause_s)
     except OSError as error:
         raise WeightsUnavailable(
-            f"can't fetch {url}: {error}. Place the file in {folder} by hand, or name a folder "
-            "that has it in ARENA_WEIGHTS_DIR."
+            f"can't fetch {file.url}: {error}. Place it in {folder} by hand as {file.name}, or "
+            "name a folder that has it in ARENA_WEIGHTS_DIR."
         ) from error
     return target
 
@@ -80,20 +96,22 @@ def _locked(path: Path) -> Iterator[None]:
         yield
 
 
-def _download(url: str, target: Path, on_progress: Progress | None, pause_s: float) -> None:
+def _download(
+    file: PublishedFile, target: Path, on_progress: Progress | None, pause_s: float
+) -> None:
     part = target.with_name(f"{target.name}.part")
     resumed = part.exists()
-    _complete(url, part, on_progress, pause_s)
-    if not sha256_file(part).startswith(published_prefix(url)) and resumed:
+    _complete(file.url, part, on_progress, pause_s)
+    if not sha256_file(part).startswith(file.sha256) and resumed:
         # Perhaps the old piece was bad: once more from the start.
         part.unlink()
-        _complete(url, part, on_progress, pause_s)
+        _complete(file.url, part, on_progress, pause_s)
     found = sha256_file(part)
-    if not found.startswith(published_prefix(url)):
+    if not found.startswith(file.sha256):
         part.unlink()
         raise WeightsMismatch(
-            f"{url} served another file: its SHA-256 begins with {found[:8]}, "
-            f"published is {published_prefix(url)}"
+            f"{file.url} served another file: its SHA-256 begins with {found[:8]}, "
+            f"published is {file.sha256[:8]}"
         )
     part.replace(target)
 

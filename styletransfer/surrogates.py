@@ -13,13 +13,14 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.inception_layout import CONVOLUTIONS
+from styletransfer import inception_layout, lpips_layout
 from styletransfer.values import VGG19_LAYERS, ExtractorPin
 
 Weights = dict[str, NDArray[np.float32]]
 
 VGG = "vgg19-surrogate-1"
 INCEPTION = "inception-surrogate-1"
+LPIPS = "lpips-surrogate-1"
 
 # Of the float32 bytes in key order, as `hash_weights` takes it. A change of the recipe below needs
 # a new name: phases pin these.
@@ -28,6 +29,9 @@ PINS: Mapping[str, ExtractorPin] = MappingProxyType(
         VGG: ExtractorPin(VGG, "a753db973e3d3395ba0bd92058a8a65dcc6872485ca33b81baf7b61afdf0aafd"),
         INCEPTION: ExtractorPin(
             INCEPTION, "f106e70cc385be9ee335400e65adf2220f296c083daee71591d68bb8edf0ca11"
+        ),
+        LPIPS: ExtractorPin(
+            LPIPS, "38c3a84f452434c2de1ac0d1c28639b1a887e11ac1fd1fcab25242db4a85040f"
         ),
     }
 )
@@ -38,7 +42,7 @@ _WIDTHS = (64, 128, 256, 512, 512)
 
 def make_weights(name: str) -> Weights:
     """Make a surrogate's weights under the names of the published ones."""
-    return {VGG: _make_vgg, INCEPTION: _make_inception}[name]()
+    return {VGG: _make_vgg, INCEPTION: _make_inception, LPIPS: _make_lpips}[name]()
 
 
 def hash_weights(weights: Mapping[str, NDArray[np.float32]]) -> str:
@@ -71,7 +75,7 @@ def _make_vgg() -> Weights:
 
 def _make_inception() -> Weights:
     weights: Weights = {}
-    for key, conv in CONVOLUTIONS.items():
+    for key, conv in inception_layout.CONVOLUTIONS.items():
         weights[f"{key}.conv.weight"] = _make_filters(
             key,
             (conv.outputs, conv.inputs, *conv.kernel),
@@ -82,6 +86,22 @@ def _make_inception() -> Weights:
         for statistic, value in (("weight", 1), ("bias", 0), ("running_mean", 0)):
             weights[f"{key}.bn.{statistic}"] = np.full(conv.outputs, value, dtype=np.float32)
         weights[f"{key}.bn.running_var"] = np.ones(conv.outputs, dtype=np.float32)
+    return weights
+
+
+def _make_lpips() -> Weights:
+    weights: Weights = {}
+    for key, conv in lpips_layout.CONVOLUTIONS.items():
+        weights[f"{key}.weight"] = _make_filters(
+            f"alexnet.{key}",
+            (conv.outputs, conv.inputs, *conv.kernel),
+            power=(5, 2),
+            is_first=conv.inputs == 3,
+        )
+        weights[f"{key}.bias"] = np.zeros(conv.outputs, dtype=np.float32)
+    for key, channels in lpips_layout.LINS.items():
+        # All channels alike: the distance of the published weights' order of magnitude.
+        weights[key] = np.full((1, channels, 1, 1), 0.125, dtype=np.float32)
     return weights
 
 

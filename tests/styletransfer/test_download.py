@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from styletransfer.download import fetch, published_name, published_prefix
+from styletransfer.download import PublishedFile, fetch
 from styletransfer.errors import WeightsMismatch, WeightsUnavailable
 
 CONTENT = np.random.default_rng(0).bytes(3_000_000)
@@ -37,8 +37,8 @@ class FileServer(ThreadingHTTPServer):
         self.knows_ranges = True
         self.status: int | None = None
 
-    def url(self, prefix: str = PREFIX) -> str:
-        return f"http://127.0.0.1:{self.server_port}/models/net-{prefix}.pth"
+    def file(self, prefix: str = PREFIX) -> PublishedFile:
+        return PublishedFile(f"http://127.0.0.1:{self.server_port}/models/net-{prefix}.pth")
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -83,17 +83,17 @@ def server() -> Iterator[FileServer]:
 
 def test_a_file_is_fetched_once_and_progress_is_told(server: FileServer, tmp_path: Path) -> None:
     told: list[tuple[int, int | None]] = []
-    path = fetch(server.url(), tmp_path, on_progress=lambda *each: told.append(each))
+    path = fetch(server.file(), tmp_path, on_progress=lambda *each: told.append(each))
     assert path.read_bytes() == CONTENT
     assert path.name == f"net-{PREFIX}.pth"
     assert told[-1] == (len(CONTENT), len(CONTENT))
-    assert fetch(server.url(), tmp_path) == path
+    assert fetch(server.file(), tmp_path) == path
     assert server.ranges == [None]
 
 
 def test_a_cut_download_goes_on_where_it_stopped(server: FileServer, tmp_path: Path) -> None:
     server.cuts = [1_000_000, 700_000]
-    path = fetch(server.url(), tmp_path, pause_s=0)
+    path = fetch(server.file(), tmp_path, pause_s=0)
     assert path.read_bytes() == CONTENT
     assert server.ranges == [None, "bytes=1000000-", "bytes=1700000-"]
     assert not list(tmp_path.glob("*.part"))
@@ -102,10 +102,10 @@ def test_a_cut_download_goes_on_where_it_stopped(server: FileServer, tmp_path: P
 def test_a_download_given_up_goes_on_at_the_next_call(server: FileServer, tmp_path: Path) -> None:
     server.cuts = [1_000_000] + [0] * 5
     with pytest.raises(WeightsUnavailable, match="ARENA_WEIGHTS_DIR"):
-        fetch(server.url(), tmp_path, pause_s=0)
-    assert not (tmp_path / published_name(server.url())).exists()
+        fetch(server.file(), tmp_path, pause_s=0)
+    assert not (tmp_path / server.file().name).exists()
     server.ranges.clear()
-    assert fetch(server.url(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.file(), tmp_path).read_bytes() == CONTENT
     assert server.ranges == ["bytes=1000000-"]
 
 
@@ -113,28 +113,28 @@ def test_a_server_that_knows_no_ranges_is_read_from_the_start(
     server: FileServer, tmp_path: Path
 ) -> None:
     server.cuts, server.knows_ranges = [1_000_000], False
-    assert fetch(server.url(), tmp_path, pause_s=0).read_bytes() == CONTENT
+    assert fetch(server.file(), tmp_path, pause_s=0).read_bytes() == CONTENT
     assert len(server.ranges) == 2
 
 
 def test_a_whole_piece_left_by_a_killed_process_is_used(server: FileServer, tmp_path: Path) -> None:
-    part = tmp_path / f"{published_name(server.url())}.part"
+    part = tmp_path / f"{server.file().name}.part"
     part.write_bytes(CONTENT)
-    assert fetch(server.url(), tmp_path).read_bytes() == CONTENT
+    assert fetch(server.file(), tmp_path).read_bytes() == CONTENT
     assert server.ranges == [f"bytes={len(CONTENT)}-"]
 
 
 @pytest.mark.parametrize("left", [b"bad" * 1000, CONTENT + b"too long"])
 def test_a_bad_piece_is_thrown_away(server: FileServer, tmp_path: Path, left: bytes) -> None:
-    part = tmp_path / f"{published_name(server.url())}.part"
+    part = tmp_path / f"{server.file().name}.part"
     part.write_bytes(left)
-    assert fetch(server.url(), tmp_path, pause_s=0).read_bytes() == CONTENT
+    assert fetch(server.file(), tmp_path, pause_s=0).read_bytes() == CONTENT
     assert server.ranges[-1] is None
 
 
 def test_another_file_than_the_published_one_is_refused(server: FileServer, tmp_path: Path) -> None:
     with pytest.raises(WeightsMismatch, match=PREFIX):
-        fetch(server.url(prefix="00000000"), tmp_path)
+        fetch(server.file(prefix="00000000"), tmp_path)
     assert [path.suffix for path in tmp_path.iterdir()] == [".lock"]
 
 
@@ -142,35 +142,45 @@ def test_another_file_than_the_published_one_is_refused(server: FileServer, tmp_
 def test_a_refusal_is_not_tried_again(server: FileServer, tmp_path: Path, status: int) -> None:
     server.status = status
     with pytest.raises(WeightsUnavailable, match=str(status)):
-        fetch(server.url(), tmp_path, pause_s=0)
+        fetch(server.file(), tmp_path, pause_s=0)
     assert len(server.ranges) == 1
 
 
 def test_a_server_out_of_order_is_tried_again(server: FileServer, tmp_path: Path) -> None:
     server.status = 503
     with pytest.raises(WeightsUnavailable, match="503"):
-        fetch(server.url(), tmp_path, pause_s=0)
+        fetch(server.file(), tmp_path, pause_s=0)
     assert len(server.ranges) == 5
 
 
 def test_no_network_is_explained(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable, match="by hand"):
-        fetch(f"http://127.0.0.1:9/net-{PREFIX}.pth", tmp_path, pause_s=0)
+        fetch(PublishedFile(f"http://127.0.0.1:9/net-{PREFIX}.pth"), tmp_path, pause_s=0)
 
 
 def test_of_several_processes_one_downloads(server: FileServer, tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(3, mp_context=spawn) as processes:
-        paths = list(processes.map(partial(fetch, folder=tmp_path), [server.url()] * 3))
+        paths = list(processes.map(partial(fetch, folder=tmp_path), [server.file()] * 3))
     assert {path.read_bytes() for path in paths} == {CONTENT}
     assert server.ranges == [None]
 
 
 def test_only_web_addresses_are_opened(tmp_path: Path) -> None:
     with pytest.raises(WeightsUnavailable, match="web address"):
-        fetch(f"file:///etc/net-{PREFIX}.pth", tmp_path)
+        fetch(PublishedFile(f"file:///etc/net-{PREFIX}.pth"), tmp_path)
 
 
 def test_a_name_without_a_hash_can_not_be_checked() -> None:
     with pytest.raises(WeightsMismatch):
-        published_prefix("https://example.org/vgg19.pth")
+        PublishedFile("https://example.org/vgg19.pth")
+
+
+def test_a_whole_hash_and_a_name_may_be_given_instead(server: FileServer, tmp_path: Path) -> None:
+    whole = hashlib.sha256(CONTENT).hexdigest()
+    url = f"http://127.0.0.1:{server.server_port}/models/alex.pth"
+    path = fetch(PublishedFile(url, name="net-alex.pth", sha256=whole), tmp_path)
+    assert path == tmp_path / "net-alex.pth"
+    other = whole[:8] + "0" * 56  # begins alike
+    with pytest.raises(WeightsMismatch):
+        fetch(PublishedFile(url, name="other.pth", sha256=other), tmp_path)

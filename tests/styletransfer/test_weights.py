@@ -10,11 +10,11 @@ import pytest
 import torch
 
 from styletransfer import pretrained
-from styletransfer.download import published_prefix
+from styletransfer.download import PublishedFile
 from styletransfer.errors import WeightsMismatch, WeightsUnavailable
-from styletransfer.pretrained import ADDRESSES, extractor_pin, find_weights
-from styletransfer.surrogates import INCEPTION, PINS, VGG, hash_weights, make_weights
-from styletransfer.weights import load_inception, load_vgg
+from styletransfer.pretrained import FILES, combine_hashes, extractor_pin, find_weights
+from styletransfer.surrogates import INCEPTION, LPIPS, PINS, VGG, hash_weights, make_weights
+from styletransfer.weights import load_inception, load_lpips, load_vgg
 
 
 class Trap:
@@ -27,20 +27,23 @@ class Trap:
         return os.mkdir, (self.path,)
 
 
-def publish(monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, content: object) -> Path:
-    """Save weights the way they are published, under a name that carries their hash."""
-    draft = folder / "draft"
-    torch.save(content, draft)
-    sha256 = hashlib.sha256(draft.read_bytes()).hexdigest()
-    path = draft.rename(folder / f"net-{sha256[:8]}.pth")
-    monkeypatch.setattr(
-        pretrained, "ADDRESSES", {name: f"https://nowhere.invalid/models/{path.name}"}
-    )
+def publish(
+    monkeypatch: pytest.MonkeyPatch, name: str, folder: Path, *contents: object
+) -> list[Path]:
+    """Save weights the way they are published, under names that carry their hashes."""
+    paths = []
+    for content in contents:
+        draft = folder / "draft"
+        torch.save(content, draft)
+        sha256 = hashlib.sha256(draft.read_bytes()).hexdigest()
+        paths.append(draft.rename(folder / f"net-{sha256[:8]}.pth"))
+    files = tuple(PublishedFile(f"https://nowhere.invalid/models/{path.name}") for path in paths)
+    monkeypatch.setattr(pretrained, "FILES", {name: files})
     monkeypatch.setenv("ARENA_WEIGHTS_DIR", str(folder))
-    return path
+    return paths
 
 
-@pytest.mark.parametrize("name", [VGG, INCEPTION])
+@pytest.mark.parametrize("name", [VGG, INCEPTION, LPIPS])
 def test_surrogates_are_bit_for_bit_the_committed_ones(name: str) -> None:
     weights = make_weights(name)
     assert hash_weights(weights) == PINS[name].sha256 == extractor_pin(name).sha256
@@ -55,17 +58,18 @@ def test_surrogate_weights_are_exact_multiples_of_a_power_of_two() -> None:
 
 
 def test_loaders_say_which_weights_they_loaded() -> None:
-    for load, name in ((load_vgg, VGG), (load_inception, INCEPTION)):
+    for load, name in ((load_vgg, VGG), (load_inception, INCEPTION), (load_lpips, LPIPS)):
         network, sha256 = load(name)
         assert sha256 == PINS[name].sha256
         assert not any(parameter.requires_grad for parameter in network.parameters())
         assert not network.training
 
 
-def test_official_addresses_carry_their_hashes_prefix() -> None:
-    prefixes = {published_prefix(url) for url in ADDRESSES.values()}
-    assert prefixes == {"dcbb9e9d", "6726825d"}
-    assert all(url.startswith("https://") for url in ADDRESSES.values())
+def test_official_files_are_checked_by_what_is_published_of_their_hashes() -> None:
+    files = [file for each in FILES.values() for file in each]
+    assert [file.sha256[:8] for file in files] == ["dcbb9e9d", "6726825d", "7be5be79", "df73285e"]
+    assert all(file.url.startswith("https://") for file in files)
+    assert len({file.name for file in files}) == len(files)
 
 
 def test_published_weights_load_from_a_folder_without_a_network(
@@ -73,7 +77,7 @@ def test_published_weights_load_from_a_folder_without_a_network(
 ) -> None:
     weights = {key: torch.from_numpy(array) for key, array in make_weights(VGG).items()}
     weights["classifier.0.weight"] = torch.zeros(2, 2)  # published, and of no use here
-    path = publish(monkeypatch, "vgg", tmp_path, weights)
+    [path] = publish(monkeypatch, "vgg", tmp_path, weights)
     network, sha256 = load_vgg("vgg", deepest="relu3_1")
     assert sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
     assert len(network.layers) == 5
@@ -83,10 +87,28 @@ def test_published_weights_load_from_a_folder_without_a_network(
     assert record.read_text().split() == [sha256, path.name]
 
 
+def test_weights_of_several_files_are_named_by_the_list_of_their_hashes(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    weights = {key: torch.from_numpy(array) for key, array in make_weights(LPIPS).items()}
+    trunk = {key: value for key, value in weights.items() if key.startswith("features")}
+    lins = {key: value for key, value in weights.items() if key.startswith("lin")}
+    paths = publish(monkeypatch, "both", tmp_path, trunk, lins)
+    network, sha256 = load_lpips("both")
+    assert torch.equal(network.lins[0], weights["lin0.model.1.weight"].reshape(-1))
+    hashes = [hashlib.sha256(path.read_bytes()).hexdigest() for path in paths]
+    assert sha256 == hashlib.sha256(f"{hashes[0]}\n{hashes[1]}\n".encode()).hexdigest()
+    assert sha256 == combine_hashes(hashes) == extractor_pin("both").sha256
+    paths[1].unlink()
+    assert pretrained.local_pin("both") is None
+    with pytest.raises(WeightsUnavailable, match=paths[1].name):
+        load_lpips("both")
+
+
 def test_the_first_full_hash_is_kept_and_compared_ever_after(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    path = publish(monkeypatch, "vgg", tmp_path, {"any": torch.zeros(1)})
+    [path] = publish(monkeypatch, "vgg", tmp_path, {"any": torch.zeros(1)})
     _, pin = find_weights("vgg")
     record = path.with_name(f"{path.name}.sha256")
     # Another file with the same first 8 digits can't be had here; another record can.
@@ -97,7 +119,7 @@ def test_the_first_full_hash_is_kept_and_compared_ever_after(
 
 
 def test_a_file_that_changed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    path = publish(monkeypatch, "vgg", tmp_path, {"any": torch.zeros(1)})
+    [path] = publish(monkeypatch, "vgg", tmp_path, {"any": torch.zeros(1)})
     find_weights("vgg")
     path.write_bytes(path.read_bytes() + b"x")
     with pytest.raises(WeightsMismatch, match="damaged"):
@@ -105,8 +127,8 @@ def test_a_file_that_changed_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_pat
 
 
 def test_a_missing_file_is_named_together_with_its_address(tmp_path: Path) -> None:
-    for name, url in ADDRESSES.items():
-        with pytest.raises(WeightsUnavailable, match=url):
+    for name, files in FILES.items():
+        with pytest.raises(WeightsUnavailable, match=files[0].url):
             extractor_pin(name, weights_dir=tmp_path)
     with pytest.raises(WeightsUnavailable, match=VGG):
         extractor_pin("vgg16")
@@ -137,6 +159,8 @@ def test_weights_of_another_network_are_refused(
         load_vgg("vgg")
     with pytest.raises(WeightsMismatch):
         load_inception("vgg")
+    with pytest.raises(WeightsMismatch):
+        load_lpips("vgg")
 
 
 def test_what_the_web_may_import_does_not_import_torch() -> None:
