@@ -42,7 +42,7 @@ class Folder:
         Raises:
             FolderProblem: one is not an 8-bit RGB PNG.
         """
-        return [_read_image(file) for file in self.files]
+        return [read_image(file) for file in self.files]
 
     def index_of(self, name: str, table: Path) -> int:
         """Return the place of a file that a table names, by its name or a path to it.
@@ -111,7 +111,12 @@ def read_pairs(table: Path, contents: Folder, styles: Folder) -> list[tuple[int,
     ]
 
 
-def _read_image(file: Path) -> Image:
+def read_image(file: Path) -> Image:
+    """Decode one file.
+
+    Raises:
+        FolderProblem: it is not an 8-bit RGB PNG.
+    """
     try:
         return decode_png(file.read_bytes())
     except ImageRejected as error:

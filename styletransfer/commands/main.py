@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from styletransfer.commands import compare, schema
+from styletransfer.commands import compare, fid, schema
 from styletransfer.commands import score as scoring
 from styletransfer.errors import StyleTransferError
 
@@ -19,7 +19,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="python -m styletransfer score --help shows examples.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (scoring, compare, schema):
+    for command in (scoring, compare, fid, schema):
         command.add_parser(commands)
     chosen = parser.parse_args(arguments)
     try:
