@@ -1,10 +1,13 @@
 """Make torch repeat itself, and record what its numbers depend on."""
 
+import os
 import platform
 from typing import Any
 
 import numpy as np
 import torch
+
+from styletransfer.devices import CPU, describe_device
 
 
 def make_deterministic(threads: int = 1) -> None:
@@ -13,6 +16,8 @@ def make_deterministic(threads: int = 1) -> None:
     Sums are split by thread, so their number is part of a score's provenance.
     """
     torch.set_num_threads(threads)
+    # Read when the first matrix is multiplied on a GPU: without it sums run in varying order.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.backends.cudnn.benchmark = False
     torch.backends.cudnn.deterministic = True
     # Ten bits of mantissa are not enough for a published number; torch allows them by default.
@@ -21,13 +26,21 @@ def make_deterministic(threads: int = 1) -> None:
     torch.use_deterministic_algorithms(True)
 
 
-def arithmetic() -> dict[str, Any]:
-    """Name what decides about the last bits of what a CPU computes."""
-    return {
+def arithmetic(device: torch.device = CPU) -> dict[str, Any]:
+    """Name what decides about the last bits of what a device computes."""
+    named: dict[str, Any] = {
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "device": describe_device(device),
     }
+    if device.type == "cuda":
+        named |= {"cuda": torch.version.cuda, "cudnn": _cudnn_version()}
+    return named
+
+
+def _cudnn_version() -> int | None:
+    return torch.backends.cudnn.version()  # type: ignore[no-untyped-call, no-any-return]
 
 
 def versions() -> dict[str, str]:

@@ -86,6 +86,10 @@ class DegenerateAnchor(MetricInputError):
     """A baseline that relative scores divide by is zero: a pair's two images are alike."""
 
 
+class DeviceUnavailable(StyleTransferError):
+    """The device that scores are to be made on is not there."""
+
+
 class WeightsUnavailable(StyleTransferError):
     """Pretrained weights are neither in the cache nor to be had from their address."""
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -166,13 +167,19 @@ class FidInception(nn.Module):
         return self._run(2 * maps - 1)
 
     @torch.inference_mode()
-    def clean_features(self, image: Image) -> Tensor:
-        """Return the ``(1, 2048)`` pool3 features of an 8-bit image as clean-fid prepares it.
+    def clean_features(self, images: Sequence[Image]) -> Tensor:
+        """Return the ``(N, 2048)`` pool3 features of 8-bit images as clean-fid prepares them.
 
         Resized by Pillow, antialiased and not rounded, then ``(x - 128) / 128``.
         """
-        pixels = torch.from_numpy(resize_bicubic(image, side=_SIDE))[None].permute(0, 3, 1, 2)
+        resized = np.stack([resize_bicubic(image, side=_SIDE) for image in images])
+        pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
         return self._run((pixels - 128) / 128)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return next(self.parameters()).device
 
     def _run(self, maps: Tensor) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last)
@@ -191,7 +198,7 @@ class FidInception(nn.Module):
 
         One at a time: the features of an image then never depend on its neighbours.
         """
-        return torch.cat([self(to_batch([image])) for image in images])
+        return torch.cat([self(to_batch([image], self.device)) for image in images])
 
 
 def _fold(weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:

@@ -1,7 +1,7 @@
 """Values that each pair has of its own, taken one output at a time."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import torch
@@ -40,18 +40,18 @@ class PairMeter:
         self._raw: dict[str, list[float]] = defaultdict(list)
 
     @torch.inference_mode()
-    def measure(self, number: int, batch: Tensor) -> None:
-        """Measure the output of pair ``number``, a batch of one."""
-        content, style = self._references.pairs[number]
+    def measure(self, numbers: Sequence[int], batch: Tensor) -> None:
+        """Measure the outputs of the pairs ``numbers``, ``(N, 3, H, W)`` in 0..1."""
+        contents, styles = zip(*(self._references.pairs[number] for number in numbers), strict=True)
         with self._clock.measure("vgg"):
             maps, grams = look(self._vgg, self._recipe, batch)
-            content_maps = self._features.content(content)
+            content_maps = self._features.contents(contents, batch.device)
             self._note("content", content_loss(maps, content_maps))
             self._note(
                 "style",
                 weigh_layers(
                     grams,
-                    self._features.style(style),
+                    self._features.styles(styles, batch.device),
                     self._recipe.style_weights,
                     self._recipe.normalization,
                 ),
@@ -64,7 +64,8 @@ class PairMeter:
                 self._note("cfsd", cfsd(content_maps, maps))
         if "ssim" in self._wanted:
             with self._clock.measure("ssim"):
-                self._note("ssim", ssim(batch, to_batch([self._references.contents[content]])))
+                originals = [self._references.contents[content] for content in contents]
+                self._note("ssim", ssim(batch, to_batch(originals, batch.device)))
 
     def values(self) -> Mapping[str, Values]:
         """Return the recipe's metrics of pairs, one value per pair.
@@ -89,5 +90,5 @@ class PairMeter:
                 raise NonFiniteInput(f"{key} is not a finite number for every pair")
         return {key: found[key] for key in self._wanted}
 
-    def _note(self, key: str, value: Tensor) -> None:
-        self._raw[key].append(value.item())
+    def _note(self, key: str, values: Tensor) -> None:
+        self._raw[key].extend(values.tolist())

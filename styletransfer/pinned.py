@@ -4,6 +4,9 @@ import hashlib
 from functools import lru_cache
 from pathlib import Path
 
+import torch
+
+from styletransfer.devices import CPU
 from styletransfer.discriminator import PatchGan, load_discriminator
 from styletransfer.errors import WeightsMismatch
 from styletransfer.inception import FidInception
@@ -12,30 +15,36 @@ from styletransfer.vgg import Vgg19, deepest_of
 from styletransfer.weights import load_inception, load_vgg
 
 
-def open_vgg(pin: ExtractorPin, recipe: Recipe, weights_dir: Path | None) -> Vgg19:
+def open_vgg(
+    pin: ExtractorPin, recipe: Recipe, weights_dir: Path | None, device: torch.device = CPU
+) -> Vgg19:
     """Return the pinned VGG-19, as deep as the recipe needs it.
 
     Raises:
         WeightsUnavailable, WeightsMismatch: the pinned weights are not to be had.
     """
     deepest = deepest_of((recipe.content_layer, *recipe.style_layers))
-    network, found = _load_vgg(pin.name, deepest, weights_dir)
+    network, found = _load_vgg(pin.name, deepest, weights_dir, device)
     _require_pinned(pin, found)
     return network
 
 
-def open_inception(pin: ExtractorPin, weights_dir: Path | None) -> FidInception:
+def open_inception(
+    pin: ExtractorPin, weights_dir: Path | None, device: torch.device = CPU
+) -> FidInception:
     """Return the pinned FID Inception.
 
     Raises:
         WeightsUnavailable, WeightsMismatch: the pinned weights are not to be had.
     """
-    network, found = _load_inception(pin.name, weights_dir)
+    network, found = _load_inception(pin.name, weights_dir, device)
     _require_pinned(pin, found)
     return network
 
 
-def open_discriminator(data: bytes | None, recipe: Recipe) -> PatchGan | None:
+def open_discriminator(
+    data: bytes | None, recipe: Recipe, device: torch.device = CPU
+) -> PatchGan | None:
     """Return the discriminator that the recipe names; none if it names none.
 
     Raises:
@@ -46,18 +55,24 @@ def open_discriminator(data: bytes | None, recipe: Recipe) -> PatchGan | None:
         raise WeightsMismatch(
             f"the recipe names discriminator {recipe.discriminator_sha256}, this is {found}"
         )
-    return None if data is None else load_discriminator(data)
+    return None if data is None else load_discriminator(data).to(device)
 
 
 # A worker scores several phases with the same networks: loading those once is enough.
 @lru_cache(maxsize=2)
-def _load_vgg(name: str, deepest: str, weights_dir: Path | None) -> tuple[Vgg19, str]:
-    return load_vgg(name, deepest=deepest, weights_dir=weights_dir)
+def _load_vgg(
+    name: str, deepest: str, weights_dir: Path | None, device: torch.device
+) -> tuple[Vgg19, str]:
+    network, found = load_vgg(name, deepest=deepest, weights_dir=weights_dir)
+    return network.to(device), found
 
 
 @lru_cache(maxsize=1)
-def _load_inception(name: str, weights_dir: Path | None) -> tuple[FidInception, str]:
-    return load_inception(name, weights_dir=weights_dir)
+def _load_inception(
+    name: str, weights_dir: Path | None, device: torch.device
+) -> tuple[FidInception, str]:
+    network, found = load_inception(name, weights_dir=weights_dir)
+    return network.to(device), found
 
 
 def _require_pinned(pin: ExtractorPin, found: str) -> None:

@@ -1,6 +1,6 @@
 """What scoring needs of a phase's reference images, computed once."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.determinism import arithmetic
+from styletransfer.devices import CPU, choose_batch
 from styletransfer.errors import DegenerateAnchor, ShapeMismatch
 from styletransfer.feature_cache import ReadTensor, recall
 from styletransfer.metrics.content import content_loss
@@ -51,7 +52,12 @@ def require_image(image: Image, shape: tuple[int, ...]) -> None:
         raise ShapeMismatch(f"expected an image of {shape}, got {image.shape}")
 
 
-def vgg_key(recipe: Recipe, references: ReferenceImages, vgg_sha256: str) -> str:
+def vgg_key(
+    recipe: Recipe,
+    references: ReferenceImages,
+    vgg_sha256: str,
+    device: torch.device = CPU,
+) -> str:
     """Name all that the VGG features of a reference set depend on.
 
     Of the recipe only the parts that choose features: a new weight of the total costs nothing.
@@ -63,17 +69,23 @@ def vgg_key(recipe: Recipe, references: ReferenceImages, vgg_sha256: str) -> str
         "normalization": recipe.normalization,
         "vgg": vgg_sha256,
     }
-    return "vgg-" + _key(references, parts)
+    return "vgg-" + _key(references, parts, device)
 
 
-def fid_key(references: ReferenceImages, inception_sha256: str, preparation: str) -> str:
+def fid_key(
+    references: ReferenceImages,
+    inception_sha256: str,
+    preparation: str,
+    device: torch.device = CPU,
+) -> str:
     """Name all that the Inception features of a reference set depend on."""
     parts = {"inception": inception_sha256, "preparation": preparation}
-    return "fid-" + _key(references, parts)
+    return "fid-" + _key(references, parts, device)
 
 
-def _key(references: ReferenceImages, parts: dict[str, Any]) -> str:
-    return sha256_of(parts | arithmetic() | {"references": references.sha256, "form": _FORM})
+def _key(references: ReferenceImages, parts: dict[str, Any], device: torch.device) -> str:
+    named = parts | arithmetic(device) | {"references": references.sha256, "form": _FORM}
+    return sha256_of(named)
 
 
 def look(network: Vgg19, recipe: Recipe, batch: Tensor) -> tuple[Tensor, list[Gram]]:
@@ -104,18 +116,20 @@ def make_vgg_features(
     style_grams: dict[int, list[Gram]] = {}
     for style in sorted({style for _, style in references.pairs}):
         style_maps[style], style_grams[style] = look(
-            network, recipe, to_batch([references.styles[style]])
+            network, recipe, to_batch([references.styles[style]], network.device)
         )
         for layer, gram in enumerate(style_grams[style]):
-            tensors[f"gram.{style}.{layer}"] = gram.matrix
+            tensors[f"gram.{style}.{layer}"] = gram.matrix.cpu()
             tensors[f"positions.{layer}"] = torch.tensor(gram.positions)
         advance()
     paste_content = torch.zeros(len(references.pairs), dtype=torch.float64)
     identity_style = torch.zeros(len(references.pairs), dtype=torch.float64)
     for content in sorted({content for content, _ in references.pairs}):
-        maps, grams = look(network, recipe, to_batch([references.contents[content]]))
+        maps, grams = look(
+            network, recipe, to_batch([references.contents[content]], network.device)
+        )
         # Channels last, as the pass makes them: sums over the cached map then run in one order.
-        tensors[f"content.{content}"] = maps.permute(0, 2, 3, 1).contiguous()
+        tensors[f"content.{content}"] = maps.permute(0, 2, 3, 1).contiguous().cpu()
         for number, pair in enumerate(references.pairs):
             if pair[0] == content:
                 paste_content[number] = content_loss(style_maps[pair[1]], maps)[0]
@@ -127,13 +141,23 @@ def make_vgg_features(
 
 
 def make_fid_features(
-    references: ReferenceImages, features: Callable[[Image], Tensor], advance: Callable[[], None]
+    references: ReferenceImages,
+    features: Callable[[Sequence[Image], Tensor], Tensor],
+    device: torch.device,
+    advance: Callable[[], None],
 ) -> dict[str, Tensor]:
-    """Compute the pool3 features of the real images; ``features`` takes those of one."""
+    """Compute the pool3 features of the real images.
+
+    ``features`` takes those of some images, given as they are and as floats in 0..1.
+    """
     rows = []
-    for image in references.reals:
-        rows.append(features(image))
-        advance()
+    height, width = references.contents[0].shape[:2]
+    step = choose_batch(device, height * width)
+    for start in range(0, len(references.reals), step):
+        images = references.reals[start : start + step]
+        rows.append(features(images, to_batch(images, device)).cpu())
+        for _ in images:
+            advance()
     return {"reals": torch.cat(rows) if rows else torch.zeros(0, 2048)}
 
 
@@ -147,16 +171,23 @@ class VggReferences:
         self.paste_content = _to_array(read("paste_content"))
         self.identity_style = _to_array(read("identity_style"))
 
-    def content(self, index: int) -> Tensor:
-        """Return a content image's map ``(1, C, H, W)``, channels last."""
-        return self._read(f"content.{index}").permute(0, 3, 1, 2)
+    def contents(self, indices: Sequence[int], device: torch.device = CPU) -> Tensor:
+        """Return content images' maps ``(N, C, H, W)``, channels last."""
+        return self._gather([f"content.{index}" for index in indices], device).permute(0, 3, 1, 2)
 
-    def style(self, index: int) -> list[Gram]:
-        """Return a style image's Gram matrices."""
+    def styles(self, indices: Sequence[int], device: torch.device = CPU) -> list[Gram]:
+        """Return style images' Gram matrices, layer by layer."""
         return [
-            Gram(self._read(f"gram.{index}.{layer}"), self._positions[layer])
+            Gram(
+                self._gather([f"gram.{index}.{layer}" for index in indices], device),
+                self._positions[layer],
+            )
             for layer in range(self._layers)
         ]
+
+    def _gather(self, names: Sequence[str], device: torch.device) -> Tensor:
+        found = {name: self._read(name) for name in dict.fromkeys(names)}
+        return torch.cat([found[name] for name in names]).to(device)
 
     def require_anchors(self) -> None:
         """Refuse pairs whose baselines leave nothing to divide by.
@@ -187,7 +218,7 @@ def recall_vgg_features(
     """Return the references' VGG features, from the cache where they are there."""
     read = recall(
         cache_dir,
-        vgg_key(recipe, references, pin.sha256),
+        vgg_key(recipe, references, pin.sha256, network.device),
         lambda: make_vgg_features(recipe, references, network, advance),
     )
     return VggReferences(recipe, read)

@@ -1,49 +1,34 @@
-"""Score the outputs of one submission against a phase's references."""
+"""Score the outputs of submissions against a phase's references."""
 
-import hashlib
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from styletransfer.calibration import calibrate
-from styletransfer.clock import StepClock
 from styletransfer.determinism import arithmetic, versions
-from styletransfer.errors import NonFiniteInput, ShapeMismatch, TooFewSamples
-from styletransfer.flags import find_copies
+from styletransfer.devices import choose_batch, open_device
+from styletransfer.errors import ShapeMismatch, TooFewSamples
 from styletransfer.inception import FEATURES
-from styletransfer.metrics.interval import bootstrap_mean
-from styletransfer.pair_values import PairMeter
+from styletransfer.output_meter import OutputMeter, Prepared, seed_of
 from styletransfer.pinned import open_discriminator, open_inception, open_vgg
 from styletransfer.pretrained import is_surrogate
 from styletransfer.references import (
     Progress,
-    VggReferences,
     count_up,
     count_used,
     recall_vgg_features,
     require_consistent,
-    require_image,
 )
-from styletransfer.set_values import (
-    SetMeter,
-    SetReferences,
-    preparations_of,
-    recall_set_references,
-)
+from styletransfer.set_values import SetReferences, preparations_of, recall_set_references
 from styletransfer.values import (
     METRICS,
-    Estimate,
     ExtractorPin,
     Image,
     Recipe,
     ReferenceImages,
     ScoreCard,
 )
-from styletransfer.vgg import Vgg19, to_batch
 
 __all__ = ["Scorer", "calibrate", "seed_of"]
 
@@ -65,21 +50,29 @@ class Scorer:
         cache_dir: Path | None = None,
         weights_dir: Path | None = None,
         recipe_sha256: str | None = None,
+        device: str = "cpu",
     ) -> None:
         """Take what scoring needs.
 
         ``recipe_sha256`` names the whole recipe where ``recipe`` is the part of it that can be
-        measured here: seeds and cards then agree with those of the whole.
+        measured here: seeds and cards then agree with those of the whole. ``device`` is a name
+        as ``devices.open_device`` takes it.
+
+        Raises:
+            ShapeMismatch: the references contradict themselves.
+            WeightsMismatch: the discriminator is not the one that the recipe names.
+            DeviceUnavailable: there is no such device here.
         """
         require_consistent(references)
         self._recipe, self._references = recipe, references
         self._recipe_sha256 = recipe_sha256 or recipe.sha256()
         self._vgg_pin, self._inception_pin = vgg, inception
         self._cache_dir, self._weights_dir = cache_dir, weights_dir
-        self._discriminator = open_discriminator(discriminator, recipe)
-        self._prepared: _Prepared | None = None
+        self._device = open_device(device)
+        self._discriminator = open_discriminator(discriminator, recipe, self._device)
+        self._prepared: Prepared | None = None
 
-    def prepare(self, on_progress: Progress | None = None) -> None:
+    def prepare(self, on_progress: Progress | None = None) -> Prepared:
         """Load the networks; compute the references' features, or take them from the cache.
 
         Does nothing where that was done before with the same number of threads.
@@ -88,29 +81,47 @@ class Scorer:
             WeightsUnavailable, WeightsMismatch: the pinned extractors are not to be had.
             DegenerateAnchor: a pair gives nothing to measure relative scores by.
         """
-        if self._prepared is not None and self._prepared.arithmetic == arithmetic():
-            return
+        known = self._prepared
+        if known is not None and known.arithmetic == arithmetic(self._device):
+            return known
         started = time.perf_counter()
-        advance = count_up(self._count_images(), on_progress)
-        sets = None
-        vgg = open_vgg(self._vgg_pin, self._recipe, self._weights_dir)
+        recipe, references = self._recipe, self._references
+        reals = len(references.reals) * len(preparations_of(recipe))
+        advance = count_up(count_used(references) + reals, on_progress)
+        vgg = open_vgg(self._vgg_pin, recipe, self._weights_dir, self._device)
         features = recall_vgg_features(
-            self._recipe, self._references, vgg, self._vgg_pin, self._cache_dir, advance
+            recipe, references, vgg, self._vgg_pin, self._cache_dir, advance
         )
-        if any(key.endswith("_relative") for key in self._recipe.measured):
+        if any(key.endswith("_relative") for key in recipe.measured):
             features.require_anchors()
-        if "inception" in self._recipe.needs:
-            self._require_sets()
-            sets = recall_set_references(
-                self._recipe,
-                self._references,
-                open_inception(self._inception_pin, self._weights_dir),
-                self._inception_pin,
-                self._cache_dir,
-                advance,
-            )
-        seconds = time.perf_counter() - started
-        self._prepared = _Prepared(arithmetic(), vgg, features, sets, seconds)
+        sets = self._prepare_sets(advance) if "inception" in recipe.needs else None
+        height, width = references.contents[0].shape[:2]
+        self._prepared = Prepared(
+            recipe=recipe,
+            references=references,
+            vgg=vgg,
+            features=features,
+            sets=sets,
+            discriminator=self._discriminator,
+            device=self._device,
+            batch=choose_batch(self._device, height * width),
+            seconds=time.perf_counter() - started,
+            arithmetic=arithmetic(self._device),
+        )
+        return self._prepared
+
+    def begin(self, *, checkpoint_sha256: str) -> OutputMeter:
+        """Start to measure one submission's outputs, which may come one by one.
+
+        Raises:
+            WeightsUnavailable, WeightsMismatch, DegenerateAnchor: as ``prepare``.
+        """
+        prepared = self.prepare()
+        return OutputMeter(
+            prepared,
+            seed=seed_of(checkpoint_sha256, self._recipe_sha256, self._references.sha256),
+            provenance=self._provenance(checkpoint_sha256, prepared),
+        )
 
     def score(
         self,
@@ -126,69 +137,29 @@ class Scorer:
             NonFiniteInput: a value is NaN or infinite; there is no score then.
             TooFewSamples: FID of fewer than two images.
         """
-        self.prepare()
-        prepared = self._prepared
-        assert prepared is not None  # noqa: S101 - prepare() sets it
-        self._require_outputs(outputs)
-        clock = StepClock()
-        pairs = self._pair_meter(prepared, clock)
-        sets = SetMeter(self._recipe, prepared.sets, clock) if prepared.sets else None
-        for number, output in enumerate(outputs):
-            pairs.measure(number, to_batch([output]))
-            if sets is not None:
-                sets.measure(output)
+        pairs = len(self._references.pairs)
+        if len(outputs) != pairs:
+            raise ShapeMismatch(f"expected {pairs} outputs, one per pair, got {len(outputs)}")
+        meter = self.begin(checkpoint_sha256=checkpoint_sha256)
+        for number, output in enumerate(outputs, start=1):
+            meter.take(output)
             if on_pair is not None:
-                on_pair(number + 1, len(outputs))
-        per_pair = pairs.values()
-        seed = seed_of(checkpoint_sha256, self._recipe_sha256, self._references.sha256)
-        with clock.measure("intervals"):
-            scores = {
-                key: Estimate(*bootstrap_mean(values, seed=seed))
-                for key, values in per_pair.items()
-            }
-        if sets is not None:
-            scores |= sets.values(seed)
-        with clock.measure("flags"):
-            flags = find_copies(outputs, self._references)
-            if sets is not None:
-                flags += sets.flags()
-        # The recipe's order, whatever order the values were found in.
-        scores = {key: scores[key] for key in self._recipe.measured}
-        _require_finite(scores)
-        return ScoreCard(
-            scores=scores,
-            per_pair={key: values.tolist() for key, values in per_pair.items()},
-            flags=[flag.to_json() for flag in flags],
-            measurements=clock.report() | {"prepare_s": prepared.seconds},
-            provenance=self._provenance(checkpoint_sha256),
-        )
+                on_pair(number, pairs)
+        return meter.finish()
 
-    def _pair_meter(self, prepared: "_Prepared", clock: StepClock) -> PairMeter:
-        return PairMeter(
-            self._recipe,
-            self._references,
-            prepared.features,
-            prepared.vgg,
-            self._discriminator,
-            clock,
-        )
-
-    def _count_images(self) -> int:
-        reals = len(self._references.reals) * len(preparations_of(self._recipe))
-        return count_used(self._references) + reals
-
-    def _require_sets(self) -> None:
+    def _prepare_sets(self, advance: Callable[[], None]) -> SetReferences:
         if len(self._references.reals) < 2 or len(self._references.pairs) < 2:
             raise TooFewSamples("a distance of sets needs at least 2 real images and 2 pairs")
+        return recall_set_references(
+            self._recipe,
+            self._references,
+            open_inception(self._inception_pin, self._weights_dir, self._device),
+            self._inception_pin,
+            self._cache_dir,
+            advance,
+        )
 
-    def _require_outputs(self, outputs: Sequence[Image]) -> None:
-        pairs = self._references.pairs
-        if len(outputs) != len(pairs):
-            raise ShapeMismatch(f"expected {len(pairs)} outputs, one per pair, got {len(outputs)}")
-        for output, (content, _) in zip(outputs, pairs, strict=True):
-            require_image(output, self._references.contents[content].shape)
-
-    def _provenance(self, checkpoint_sha256: str) -> dict[str, Any]:
+    def _provenance(self, checkpoint_sha256: str, prepared: Prepared) -> dict[str, Any]:
         pins = {"vgg": self._vgg_pin}
         if "inception" in self._recipe.needs:
             pins["inception"] = self._inception_pin
@@ -211,29 +182,7 @@ class Scorer:
             "reals": reals,
             # Biased upwards: comparable only with values of the same counts.
             "fid_low_n": min(pairs, reals) <= FEATURES,
-            "device": "cpu",
-            **arithmetic(),
+            "batch": prepared.batch,
+            **prepared.arithmetic,
             **versions(),
         }
-
-
-def seed_of(checkpoint_sha256: str, recipe_sha256: str, references_sha256: str) -> int:
-    """Return the first 8 bytes of the SHA-256 of the three hashes, each on a line of its own."""
-    text = "".join(f"{part}\n" for part in (checkpoint_sha256, recipe_sha256, references_sha256))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
-
-
-@dataclass(frozen=True)
-class _Prepared:
-    arithmetic: dict[str, Any]
-    vgg: Vgg19
-    features: VggReferences
-    sets: SetReferences | None
-    seconds: float
-
-
-def _require_finite(scores: dict[str, Estimate]) -> None:
-    for key, estimate in scores.items():
-        numbers = [number for number in estimate.to_json().values() if number is not None]
-        if not np.isfinite(numbers).all():
-            raise NonFiniteInput(f"{key} is not a finite number")

@@ -1,6 +1,6 @@
 """Values that outputs have as a whole: distances between sets of Inception features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -56,11 +56,11 @@ def recall_set_references(
     rows: dict[str, Rows] = {}
     statistics: dict[str, FeatureStatistics] = {}
     for preparation in preparations_of(recipe):
-        features = _features_by(network, preparation)
+        features = partial(_take_features, network, preparation)
         read = recall(
             cache_dir,
-            fid_key(references, pin.sha256, preparation),
-            partial(make_fid_features, references, features, advance),
+            fid_key(references, pin.sha256, preparation, network.device),
+            partial(make_fid_features, references, features, network.device, advance),
         )
         rows[preparation] = read("reals").numpy()
         statistics[preparation] = FeatureStatistics.from_features(rows[preparation])
@@ -69,28 +69,29 @@ def recall_set_references(
 
 
 class SetMeter:
-    """Takes the outputs' features one at a time and compares them at the end."""
+    """Takes the outputs' features as they come and compares them at the end."""
 
     def __init__(self, recipe: Recipe, references: SetReferences, clock: StepClock) -> None:
         self._recipe, self._references, self._clock = recipe, references, clock
         self._found: dict[str, list[Tensor]] = {name: [] for name in preparations_of(recipe)}
 
-    def measure(self, output: Image) -> None:
-        """Take the features of one output."""
+    def measure(self, outputs: Sequence[Image], batch: Tensor) -> None:
+        """Take the features of some outputs; ``batch`` holds them as floats in 0..1."""
+        network = self._references.network
         with self._clock.measure("inception"):
             for preparation, found in self._found.items():
-                found.append(_features_by(self._references.network, preparation)(output))
+                found.append(_take_features(network, preparation, outputs, batch))
 
     def flags(self) -> list[Flag]:
         """Say whether outputs lie suspiciously near the real images."""
         found = self._found.get("pytorch")
         if not found:
             return []
-        return find_memorised(torch.cat(found).numpy(), self._references.rows["pytorch"])
+        return find_memorised(torch.cat(found).cpu().numpy(), self._references.rows["pytorch"])
 
     def values(self, seed: int) -> dict[str, Estimate]:
         """Return the recipe's metrics of sets."""
-        rows = {name: torch.cat(found).numpy() for name, found in self._found.items()}
+        rows = {name: torch.cat(found).cpu().numpy() for name, found in self._found.items()}
         with self._clock.measure("frechet"):
             return {
                 key: self._measure_sets(key, preparation, rows[preparation], seed)
@@ -116,7 +117,7 @@ class SetMeter:
         return Estimate(frechet_distance(made, statistics))
 
 
-def _features_by(network: FidInception, preparation: str) -> Callable[[Image], Tensor]:
-    if preparation == "clean":
-        return network.clean_features
-    return lambda image: network.features([image])
+def _take_features(
+    network: FidInception, preparation: str, images: Sequence[Image], batch: Tensor
+) -> Tensor:
+    return network.clean_features(images) if preparation == "clean" else network(batch)

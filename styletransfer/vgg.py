@@ -7,6 +7,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from styletransfer.devices import CPU
 from styletransfer.errors import MetricInputError, ShapeMismatch, WeightsMismatch
 from styletransfer.values import VGG19_LAYERS, Image
 
@@ -16,7 +17,7 @@ _STD = (0.229, 0.224, 0.225)
 _WIDTHS = (64, 128, 256, 512, 512)
 
 
-def to_batch(images: Sequence[Image]) -> Tensor:
+def to_batch(images: Sequence[Image], device: torch.device = CPU) -> Tensor:
     """Turn equally sized 8-bit RGB images into floats ``(N, 3, H, W)`` in 0..1, channels last."""
     if not images or any(image.shape != images[0].shape for image in images):
         raise ShapeMismatch("expected at least one image, all of one size")
@@ -24,6 +25,9 @@ def to_batch(images: Sequence[Image]) -> Tensor:
         raise ShapeMismatch("expected 8-bit RGB images of shape (H, W, 3)")
     # Stacking keeps the arrays' own layout, which must not decide about the last bits of a score.
     pixels = torch.from_numpy(np.ascontiguousarray(np.stack(images)))
+    if device.type != "cpu":
+        # Bytes travel, not floats; from pinned memory they do while the device still computes.
+        pixels = pixels.pin_memory().to(device, non_blocking=True)
     # The permuted view is channels_last already: no copy is made here or later.
     return pixels.permute(0, 3, 1, 2).float().div_(255)
 
@@ -91,6 +95,11 @@ class Vgg19(nn.Module):
         no more than one layer's maps in memory.
         """
         self._walk(images, layers, take)
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.mean.device
 
     def _walk(
         self, images: Tensor, layers: Iterable[str], take: Callable[[str, Tensor], None]

@@ -1,6 +1,7 @@
 """What the layout of the repository promises, and one stray file or import would undo."""
 
 import hashlib
+import importlib.util
 import multiprocessing
 import os
 import platform
@@ -53,8 +54,17 @@ def test_platform_survives_spawned_workers() -> None:
         assert pool.submit(platform.system).result(timeout=60) == platform.system()
 
 
-def test_no_folder_of_tests_is_a_package() -> None:
-    assert not list((ROOT / "tests").rglob("__init__.py"))
+def test_no_folder_within_tests_is_a_package() -> None:
+    # tests/evaluation/__init__.py would make `import evaluation` find the tests.
+    assert not list((ROOT / "tests").glob("*/**/__init__.py"))
+
+
+def test_child_processes_find_these_tests_whatever_is_installed() -> None:
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(1, mp_context=spawn) as pool:
+        found = pool.submit(importlib.util.find_spec, "tests.factories").result(timeout=60)
+    assert found is not None
+    assert found.origin == str(ROOT / "tests" / "factories.py")
 
 
 @pytest.mark.parametrize("module", ["arena.wsgi", "arena.urls", "evaluation.services"])

@@ -41,6 +41,7 @@ def test_what_decides_about_the_last_bits_is_named() -> None:
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "device": "cpu",
     }
     assert set(versions()) == {"python", "numpy", "machine"}
     json.dumps(arithmetic() | versions())
