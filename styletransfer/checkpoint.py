@@ -13,7 +13,7 @@ import torch
 from safetensors import SafetensorError
 from torch import nn
 
-from styletransfer.architectures import ARCHITECTURES, is_stray
+from styletransfer.architectures import ARCHITECTURES
 from styletransfer.errors import CheckpointRejected
 from styletransfer.generators import build
 from styletransfer.inference import FileSize, Floats, Generator, stylise
@@ -111,8 +111,7 @@ def _load(data: bytes | memoryview, manifest: Manifest) -> Generator:
 def _load_safetensors(data: bytes | memoryview, manifest: Manifest) -> TorchGenerator:
     # Manifest lets no file of weights through without an architecture it knows.
     architecture = ARCHITECTURES[str(manifest.architecture)]
-    header = read_header(data)
-    require_architecture(header, architecture, manifest.parameters)
+    header = require_architecture(read_header(data), architecture, manifest.parameters)
     require_finite(data, header)
     try:
         tensors = safetensors.torch.load(bytes(data))
@@ -120,14 +119,14 @@ def _load_safetensors(data: bytes | memoryview, manifest: Manifest) -> TorchGene
         raise CheckpointRejected(
             "corrupt_file", reason="safetensors", message=shorten_message(error)
         ) from error
-    network = build(architecture.name, architecture.fill_in(manifest.parameters))
-    weights = {key: tensor for key, tensor in tensors.items() if not is_stray(key)}
+    network = build(architecture.name, manifest.parameters)
+    weights = {key: tensors[key] for key in header.entries}
     # Copies into float32, so 16-bit weights are widened here.
     network.load_state_dict(weights, strict=True)
     return TorchGenerator(
         manifest=manifest,
         network=network.eval().requires_grad_(False),
         parameters_count=count_weights(header),
-        size_multiple=architecture.size_multiple,
+        size_multiple=architecture.size_multiple(manifest.parameters),
         fixed_sizes={},
     )

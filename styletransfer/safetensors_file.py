@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from styletransfer.architectures import Architecture, Shapes, count_elements, is_stray
+from styletransfer.architectures import Architecture, Shapes, count_elements
 from styletransfer.errors import CheckpointRejected
 
 MAX_HEADER_BYTES = 1 << 20
@@ -70,14 +70,21 @@ def read_header(data: bytes | memoryview) -> Header:
 
 def require_architecture(
     header: Header, architecture: Architecture, parameters: Mapping[str, int]
-) -> None:
+) -> Header:
     """Compare names, number formats and shapes with those of the architecture.
+
+    Returns:
+        The header without what files of this kind hold and the network has no use for.
 
     Raises:
         CheckpointRejected: wrong_keys, wrong_dtype or wrong_shapes.
     """
     expected = architecture.expected_shapes(parameters)
-    found = {key: entry for key, entry in header.entries.items() if not is_stray(key)}
+    found = {
+        key: entry
+        for key, entry in header.entries.items()
+        if key in expected or not architecture.unused.fullmatch(key)
+    }
     _require_keys(expected, found)
     for key, entry in found.items():
         if entry.dtype not in WEIGHT_DTYPES:
@@ -87,6 +94,7 @@ def require_architecture(
             raise CheckpointRejected(
                 "wrong_shapes", key=key, expected=list(expected[key]), found=list(entry.shape)
             )
+    return Header(found, header.data_start)
 
 
 def require_finite(data: bytes | memoryview, header: Header) -> None:
@@ -97,16 +105,14 @@ def require_finite(data: bytes | memoryview, header: Header) -> None:
     """
     view = memoryview(data)
     for key, entry in header.entries.items():
-        if is_stray(key):
-            continue
         raw = view[header.data_start + entry.begin : header.data_start + entry.end]
         if not _is_finite(raw, entry.dtype):
             raise CheckpointRejected("non_finite_weights", key=shorten(key))
 
 
 def count_weights(header: Header) -> int:
-    """Count the numbers in the file that belong to the network."""
-    return count_elements(e.shape for key, e in header.entries.items() if not is_stray(key))
+    """Count the numbers in the tensors of a header."""
+    return count_elements(entry.shape for entry in header.entries.values())
 
 
 def shorten(name: str) -> str:

@@ -15,12 +15,15 @@ from styletransfer.manifest import Input, Manifest
 
 Sample = tuple[bytes, Manifest]
 
+# A parameter that every architecture has.
+TINY = {"width": 2}
+
 
 def honest_samples() -> Iterator[Sample]:
     """Yield a generator of every architecture, in 32 and 16 bits, and two ONNX graphs."""
-    for name, architecture in ARCHITECTURES.items():
-        network = build(name, architecture.fill_in({"width": 2}))
-        manifest = _weights_manifest(name)
+    for name in ARCHITECTURES:
+        network = build(name, TINY)
+        manifest = weights_manifest(name)
         for dtype in (torch.float32, torch.float16, torch.bfloat16):
             weights = {key: value.to(dtype) for key, value in network.state_dict().items()}
             yield safetensors.torch.save(weights), manifest
@@ -39,12 +42,12 @@ def hostile_samples() -> Iterator[Sample]:
     yield make_onnx(pads_type=TensorProto.FLOAT), manifest
     yield make_onnx(factor_shape=(7, 1)), manifest
     name = "transformer_net"
-    network = build(name, {"width": 2})
+    network = build(name, TINY)
     weights = safetensors.torch.save(dict(network.state_dict()))
-    yield weights[:-1], _weights_manifest(name)
-    yield safetensors.torch.save({"other": torch.zeros(1)}), _weights_manifest(name)
+    yield weights[:-1], weights_manifest(name)
+    yield safetensors.torch.save({"other": torch.zeros(1)}), weights_manifest(name)
     header = json.dumps({"a": "b"}).encode()
-    yield len(header).to_bytes(8, "little") + header, _weights_manifest(name)
+    yield len(header).to_bytes(8, "little") + header, weights_manifest(name)
 
 
 def make_onnx(
@@ -90,11 +93,14 @@ def make_onnx(
     return bytes(onnx.ModelProto.SerializeToString(model))
 
 
-def _weights_manifest(architecture: str) -> Manifest:
+def weights_manifest(architecture: str) -> Manifest:
+    """Describe a generator of an architecture at its smallest."""
+    style = (Input(role="style", name="style"),) if ARCHITECTURES[architecture].inputs == 2 else ()
     return Manifest(
         format="safetensors",
         architecture=architecture,
-        parameters={"width": 2},
+        parameters=TINY,
+        inputs=(Input(role="content", name="content"), *style),
         input_range="imagenet",
         output_range="0..255",
         channel_order="BGR",

@@ -30,17 +30,14 @@ SIZE_RULES: list[tuple[str, "str | Promise"]] = [
 # What generators of this kind were nearly always trained with; a browser fills it in.
 DEFAULTS: dict[str, dict[str, str]] = {
     "onnx": {"input_range": "0..1", "output_range": "0..1", "channel_order": "RGB"},
-    "transformer_net": {
-        "input_range": "0..255",
-        "output_range": "0..255",
-        "channel_order": "RGB",
-        "multiple_of": str(ARCHITECTURES["transformer_net"].size_multiple),
-    },
-    "resnet_generator": {
-        "input_range": "-1..1",
-        "output_range": "-1..1",
-        "channel_order": "RGB",
-        "multiple_of": str(ARCHITECTURES["resnet_generator"].size_multiple),
+    **{
+        each.name: {
+            "input_range": each.usual_range,
+            "output_range": each.usual_range,
+            "channel_order": "RGB",
+            "multiple_of": str(each.size_multiple({})),
+        }
+        for each in ARCHITECTURES.values()
     },
 }
 # Which fields of the form make which part of the manifest, so that an error finds its place.
@@ -218,8 +215,10 @@ class SubmitForm(forms.Form):
         if self.is_pasted:
             return str(data["manifest"])
         architecture = self._architecture()
-        inputs = [{"role": "content", "name": "content"}]
-        if architecture is None:
+        inputs = [{"role": role, "name": role} for role in ("content", "style")]
+        if architecture is not None:
+            inputs = inputs[: architecture.inputs]
+        else:
             inputs = [{"role": "content", "name": data["content_input"]}]
             if data["style_input"]:
                 inputs.append({"role": "style", "name": data["style_input"]})
@@ -280,6 +279,11 @@ def _make_parameter_field(name: str, parameter: Parameter) -> forms.Field:
     labels = {
         "width": (_("Width"), _("Channels of the first layer, such as 16, 32 or 64.")),
         "blocks": (_("Residual blocks"), ""),
+        "downs": (_("Halvings"), _("How often it halves the picture: 8 for pictures of 256.")),
+        "batch_norm": (
+            _("Batch normalization"),
+            _("1 with batch normalization, 0 with instance normalization."),
+        ),
     }
     label, help_text = labels.get(name, (name, ""))
     if parameter.choices is not None:

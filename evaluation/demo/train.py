@@ -21,7 +21,7 @@ from evaluation.demo.painter import MANNERS, paint, reference_paintings, style_i
 from evaluation.demo.photos import content_images, cut_window, held_out_photos, training_photos
 from evaluation.demo.subjects import SUBJECTS
 from styletransfer.discriminator import PatchGan, save_discriminator
-from styletransfer.generators.transformer_net import TransformerNet
+from styletransfer.generators import Network, build
 from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
 from styletransfer.surrogates import VGG
@@ -65,7 +65,7 @@ class Report:
 class Trained:
     """A generator with the discriminator it was trained against."""
 
-    generator: TransformerNet
+    generator: Network
     discriminator: PatchGan
 
     def generator_bytes(self) -> bytes:
@@ -131,7 +131,7 @@ def train_baseline(
     style = to_batch([style_image()])
     paintings = _training_paintings()
     generator, opponent, discriminator = (
-        TransformerNet(GENERATOR_WIDTH),
+        build("transformer_net", {"width": GENERATOR_WIDTH}),
         PatchGan(NDF),
         PatchGan(NDF),
     )

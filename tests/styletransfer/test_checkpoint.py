@@ -269,4 +269,4 @@ print(done, refused, attempts)
 """
     )
     assert answer.stdout.split(maxsplit=2)[2].strip() == "[]", answer.stdout + answer.stderr
-    assert answer.stdout.startswith("8 9 ")
+    assert answer.stdout.startswith("14 9 ")

@@ -9,7 +9,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from styletransfer.discriminator import PatchGan
-from styletransfer.generators.transformer_net import TransformerNet
+from styletransfer.generators import Network, build
 from styletransfer.surrogates import VGG
 from styletransfer.training import loop
 from styletransfer.training.initial import initialise
@@ -68,8 +68,8 @@ def pictures() -> Pictures:
     }
 
 
-def run(vgg: Vgg19, pictures: Pictures, plan: Plan) -> tuple[TransformerNet, PatchGan, list[Step]]:
-    generator, discriminator = TransformerNet(3), PatchGan(4, 1)
+def run(vgg: Vgg19, pictures: Pictures, plan: Plan) -> tuple[Network, PatchGan, list[Step]]:
+    generator, discriminator = build("transformer_net", {"width": 3}), PatchGan(4, 1)
     initialise(generator, seed=1)
     initialise(discriminator, seed=2)
     steps: list[Step] = []

@@ -54,7 +54,7 @@ BAD = {
     "style only": ({**ONNX, "inputs": [STYLE]}, "", "role content"),
     "two contents": ({**ONNX, "inputs": [CONTENT, {**CONTENT, "name": "b"}]}, "", "same role"),
     "one name": ({**ONNX, "inputs": [CONTENT, {**STYLE, "name": "content"}]}, "", "same name"),
-    "no architecture": ({**GOOD, "architecture": None}, "", "needs an architecture: transformer"),
+    "no architecture": ({**GOOD, "architecture": None}, "", "needs an architecture: adain"),
     "one too many": ({**GOOD, "format": "onnx"}, "", "set architecture to null"),
     "ONNX with a width": ({**ONNX, "parameters": {"width": 4}}, "", "leave parameters empty"),
     "a wrong parameter": ({**GOOD, "parameters": {"depth": 4}}, "", 'no parameter "depth"'),

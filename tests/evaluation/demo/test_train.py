@@ -15,13 +15,13 @@ from evaluation.demo.train import (
     style_image,
 )
 from styletransfer.discriminator import load_discriminator
-from styletransfer.generators.transformer_net import TransformerNet
+from styletransfer.generators import build
 from styletransfer.manifest import Manifest
 
 
 @pytest.fixture(scope="module")
 def trained() -> Trained:
-    generator = TransformerNet(GENERATOR_WIDTH)
+    generator = build("transformer_net", {"width": GENERATOR_WIDTH})
     generator.load_state_dict(load(trained_baseline().checkpoint))
     return Trained(generator.eval(), load_discriminator(discriminator_bytes()))
 
