@@ -85,27 +85,52 @@ def check_onnx(data: bytes | memoryview, manifest: Manifest) -> CheckedOnnx:
         CheckpointRejected: corrupt_file, external_data, onnx_refused, unsupported_operator,
             wrong_dtype, non_finite_weights, too_many_parameters, wrong_inputs or output_shape.
     """
-    try:
-        model = onnx.ModelProto.FromString(bytes(data))
-    except DecodeError as error:
-        raise CheckpointRejected("corrupt_file", reason="protobuf") from error
-    if not model.HasField("graph") or not model.graph.node:
-        raise CheckpointRejected("corrupt_file", reason="no_graph")
+    model, weights = parse_onnx(data)
     graph = model.graph
-    _require_plain_model(model)
-    _require_operators(graph)
-    weights = 0
-    for tensor in _all_tensors(graph):
-        _require_tensor(tensor)
-        weights += math.prod(tensor.dims) if tensor.data_type in _FLOATS and tensor.dims else 0
-        if weights > MAX_PARAMETERS:
-            raise CheckpointRejected("too_many_parameters", limit=MAX_PARAMETERS, found=weights)
     fixed_sizes = _match_inputs(graph, manifest)
     output = _require_one_output(graph)
     for tensor in _all_tensors(graph):
         _require_finite(tensor)
     _strip(model)
     return CheckedOnnx(model.SerializeToString(), weights, fixed_sizes, output)
+
+
+def parse_onnx(data: bytes | memoryview) -> tuple[onnx.ModelProto, int]:
+    """Return a model that may be looked into, and how many weights it has.
+
+    Raises:
+        CheckpointRejected: corrupt_file, external_data, onnx_refused, unsupported_operator,
+            wrong_dtype or too_many_parameters.
+    """
+    try:
+        model = onnx.ModelProto.FromString(bytes(data))
+    except DecodeError as error:
+        raise CheckpointRejected("corrupt_file", reason="protobuf") from error
+    if not model.HasField("graph") or not model.graph.node:
+        raise CheckpointRejected("corrupt_file", reason="no_graph")
+    _require_plain_model(model)
+    _require_operators(model.graph)
+    weights = 0
+    for tensor in _all_tensors(model.graph):
+        _require_tensor(tensor)
+        weights += math.prod(tensor.dims) if tensor.data_type in _FLOATS and tensor.dims else 0
+        if weights > MAX_PARAMETERS:
+            raise CheckpointRejected("too_many_parameters", limit=MAX_PARAMETERS, found=weights)
+    return model, weights
+
+
+def image_inputs(graph: onnx.GraphProto) -> dict[str, onnx.ValueInfoProto]:
+    """Return the inputs that a caller has to give, by name."""
+    # Old exports list every weight among the inputs.
+    weights = {tensor.name for tensor in graph.initializer}
+    return {value.name: value for value in graph.input if value.name not in weights}
+
+
+def fixed_sides(value: onnx.ValueInfoProto) -> list[Side]:
+    """Return the shape that an input declares; None for a side of any length."""
+    return [
+        side.dim_value if side.dim_value > 0 else None for side in value.type.tensor_type.shape.dim
+    ]
 
 
 def _all_tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
@@ -197,9 +222,7 @@ def _require_finite(tensor: onnx.TensorProto) -> None:
 
 def _match_inputs(graph: onnx.GraphProto, manifest: Manifest) -> dict[str, tuple[Side, Side]]:
     """Return role -> the (height, width) fixed in the graph."""
-    # Old exports list every weight among the inputs.
-    weights = {tensor.name for tensor in graph.initializer}
-    found = {value.name: value for value in graph.input if value.name not in weights}
+    found = image_inputs(graph)
     declared = {image.name: image.role for image in manifest.inputs}
     if found.keys() != declared.keys():
         raise CheckpointRejected(
@@ -223,7 +246,7 @@ def _require_picture(value: onnx.ValueInfoProto) -> tuple[Side, Side]:
         )
     if not tensor.HasField("shape"):
         return None, None
-    sides = [side.dim_value if side.dim_value > 0 else None for side in tensor.shape.dim]
+    sides = fixed_sides(value)
     is_channels_last = len(sides) == 4 and sides[1] is None and sides[3] == 3
     if (
         len(sides) != 4

@@ -107,6 +107,15 @@ _TEXTS: dict[str, "str | Promise"] = {
 CODES = frozenset(_TEXTS)
 # Where one code stands for problems that need different words, the fact ``problem`` tells them.
 _SPECIAL: dict[tuple[str, str], "str | Promise"] = {
+    ("unknown_architecture", "weights"): gettext_lazy(
+        "The file's weights ({found}, …) are those of no architecture known here ({known}). "
+        "Export the generator to ONNX instead: "
+        "torch.onnx.export(generator, example, 'generator.onnx')."
+    ),
+    ("wrong_inputs", "count"): gettext_lazy(
+        "The ONNX graph takes these inputs: {found}. Export it with one, the content image, or "
+        "two, content and style image."
+    ),
     ("too_many_parameters", "tensors"): gettext_lazy(
         "The file holds {found} tensors; at most {limit} are accepted."
     ),

@@ -111,17 +111,24 @@ class Architecture:
 
     def recognise(self, shapes: Shapes) -> dict[str, int] | None:
         """Return the parameters by which a file of these shapes fits; None if there are none."""
+        guessed = self.guess(shapes)
+        if guessed is None:
+            return None
+        expected = self.expected_shapes(guessed)
+        rest = shapes.keys() - expected.keys()
+        is_whole = all(shapes.get(key) == shape for key, shape in expected.items())
+        is_alone = all(self.unused.fullmatch(key) for key in rest)
+        return guessed if is_whole and is_alone else None
+
+    def guess(self, shapes: Shapes) -> dict[str, int] | None:
+        """Return the parameters that a file's shapes speak for, whether or not all of it fits."""
         try:
             guessed = self.guess_parameters(shapes)
         except (LookupError, ValueError, TypeError):
             return None
         if any(not self.parameters[name].allows(value) for name, value in guessed.items()):
             return None
-        expected = self.expected_shapes(guessed)
-        rest = shapes.keys() - expected.keys()
-        is_whole = all(shapes.get(key) == shape for key, shape in expected.items())
-        is_alone = all(self.unused.fullmatch(key) for key in rest)
-        return self.fill_in(guessed) if is_whole and is_alone else None
+        return self.fill_in(guessed)
 
 
 def count_elements(shapes: Iterable[tuple[int, ...]]) -> int:

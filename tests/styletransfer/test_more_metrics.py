@@ -68,10 +68,7 @@ def test_each_is_the_value_of_its_definition(
     made, real = (network.features(images).numpy() for images in (outputs, references.reals))
     assert card.scores["kid"].value == pytest.approx(kernel_distance(made, real), rel=1e-9)
     assert card.scores["mifid"].value == pytest.approx(mifid(made, real), rel=1e-9)
-    made, real = (
-        network.clean_features(images).numpy()
-        for images in (outputs, references.reals)
-    )
+    made, real = (network.clean_features(images).numpy() for images in (outputs, references.reals))
     clean = frechet_distance(
         FeatureStatistics.from_features(made), FeatureStatistics.from_features(real)
     )
