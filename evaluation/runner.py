@@ -16,15 +16,17 @@ from competitions.models import Pair, Phase, ScoringRecipe
 from evaluation import services
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
+from evaluation.overlap import has_cores_for_both, take_while_made
 from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
 from evaluation.worker import sandboxes
 from styletransfer import calibration
 from styletransfer.determinism import arithmetic, make_deterministic, versions
+from styletransfer.devices import open_device
 from styletransfer.images import encode_png, encode_thumbnail
 from styletransfer.pinned import open_vgg
 from styletransfer.scoring import Scorer
-from styletransfer.values import ExtractorPin, Recipe, ReferenceImages
+from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages
 from submissions.models import Submission
 
 # One picture is enough to see that a generator loads and answers.
@@ -45,7 +47,7 @@ def perform(run: EvaluationRun, lease: Lease) -> None:
     """
     phase = run.submission.phase
     make_deterministic(settings.EVALUATION_THREADS)
-    run.versions = {**arithmetic(), **versions()}
+    run.versions = {**arithmetic(open_device(settings.EVALUATION_DEVICE)), **versions()}
     with step(run, lease, "references"):
         references = load_references(phase.reference_set_id, phase.reference_set.sha256)
     if run.stage == Stage.CHECK:
@@ -57,26 +59,38 @@ def perform(run: EvaluationRun, lease: Lease) -> None:
 
 def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> None:
     phase = run.submission.phase
-    outputs = generate(run, lease, references, pairs=len(references.pairs)).outputs
     with step(run, lease, "preparing"):
         scorer = make_scorer(phase)
         scorer.prepare(_reporter(lease, "preparing"))
+        meter = scorer.begin(checkpoint_sha256=run.submission.sha256)
+    pictures: list[services.Picture] = []
+
+    def take(output: Image) -> None:
+        meter.take(output)
+        pictures.append(services.Picture(encode_png(output), encode_thumbnail(output)))
+        if "generating" in run.steps:  # before, the generator's own progress is shown
+            _reporter(lease, "scoring")(len(pictures), len(references.pairs))
+
+    def make(put: Callable[[Image], None], gave_up: Callable[[], bool]) -> Stylised:
+        count = len(references.pairs)
+        return generate(run, lease, references, pairs=count, on_picture=put, gave_up=gave_up)
+
+    take_while_made(make, take, at_once=has_cores_for_both(settings.EVALUATION_THREADS))
     with step(run, lease, "scoring"):
-        card = scorer.score(
-            list(outputs),
-            checkpoint_sha256=run.submission.sha256,
-            on_pair=_reporter(lease, "scoring"),
-        )
+        card = meter.finish()
     with step(run, lease, "recording"):
         pairs = list(Pair.objects.filter(reference_set=phase.reference_set).order_by("position"))
-        pictures = [
-            services.Picture(encode_png(output), encode_thumbnail(output)) for output in outputs
-        ]
     services.record_scores(run, card, pairs=pairs, pictures=pictures)
 
 
 def generate(
-    run: EvaluationRun, lease: Lease, references: ReferenceImages, *, pairs: int
+    run: EvaluationRun,
+    lease: Lease,
+    references: ReferenceImages,
+    *,
+    pairs: int,
+    on_picture: Callable[[Image], None] | None = None,
+    gave_up: Callable[[], bool] = lambda: False,
 ) -> Stylised:
     """Run the generator in a fresh sandbox over the first ``pairs`` pairs."""
     phase = run.submission.phase
@@ -103,7 +117,8 @@ def generate(
                 cpu_threads=settings.EVALUATION_THREADS,
             ),
             on_progress=_reporter(lease, "generating"),
-            should_stop=lambda: lease.should_stop,
+            on_picture=on_picture,
+            should_stop=lambda: lease.should_stop or gave_up(),
         )
     run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
     run.log = made.log
@@ -142,6 +157,7 @@ def _scorer(
         discriminator,  # refused if it is not the one that the recipe names
         cache_dir=settings.FEATURE_CACHE_DIR,
         weights_dir=settings.WEIGHTS_DIR,
+        device=settings.EVALUATION_DEVICE,
     )
 
 

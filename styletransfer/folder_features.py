@@ -109,7 +109,7 @@ def measure_folder(
     found = []
     for images in _batches(folder):
         if convention.preparation == "clean":
-            found += [network.clean_features(image) for image in images]
+            found.append(network.clean_features(images))
         else:
             found.append(network(to_batch(images)))
         for _ in images:

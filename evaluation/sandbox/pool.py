@@ -9,7 +9,7 @@ from types import TracebackType
 
 from evaluation.sandbox.confinement import Profile
 from evaluation.sandbox.launcher import Sandbox
-from evaluation.sandbox.session import OnProgress, ShouldStop, run_generator
+from evaluation.sandbox.session import OnPicture, OnProgress, ShouldStop, run_generator
 from evaluation.sandbox.values import (
     GeneratorJob,
     Limits,
@@ -51,6 +51,7 @@ class SandboxPool:
         limits: Limits,
         *,
         on_progress: OnProgress | None = None,
+        on_picture: OnPicture | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Stylised:
         """Run one generator in a fresh sandbox; wait for one if none is ready.
@@ -64,7 +65,12 @@ class SandboxPool:
             sandbox = self._take(should_stop)
             try:
                 return run_generator(
-                    sandbox, job, limits, on_progress=on_progress, should_stop=should_stop
+                    sandbox,
+                    job,
+                    limits,
+                    on_progress=on_progress,
+                    on_picture=on_picture,
+                    should_stop=should_stop,
                 )
             finally:
                 sandbox.end()

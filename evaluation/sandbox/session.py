@@ -14,7 +14,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from evaluation.sandbox import memory
 from evaluation.sandbox.launcher import Sandbox
@@ -39,6 +38,7 @@ from styletransfer.errors import CheckpointRejected
 from styletransfer.inference import to_pixels
 
 OnProgress = Callable[[int, int], None]
+OnPicture = Callable[[Pixels], None]
 ShouldStop = Callable[[], bool]
 
 _POLL_S = 0.2
@@ -66,9 +66,12 @@ def run_generator(
     limits: Limits,
     *,
     on_progress: OnProgress | None = None,
+    on_picture: OnPicture | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Stylised:
     """Run one job in a ready sandbox, end the sandbox, check and return the pictures.
+
+    ``on_picture`` gets each checked picture as soon as it is there, while the next one is made.
 
     Raises:
         CheckpointRejected: the generator can't be loaded, run, or trusted.
@@ -80,15 +83,37 @@ def run_generator(
         try:
             started = time.monotonic()
             _send(sandbox, job, limits, buffers)
+            pictures = _Pictures(buffers, on_picture)
             finished = _Conversation(
-                sandbox, limits, len(job.contents), started, on_progress, should_stop
+                sandbox, limits, pictures, started, on_progress, should_stop
             ).follow()
         finally:
-            sandbox.end()  # first, so that nothing changes any more while it is checked
-        outputs = _to_pixels(memory.read_floats(buffers.outputs, buffers.shape))
+            sandbox.end()
+        outputs = pictures.take_all()
     finally:
         buffers.close()
     return Stylised(outputs, finished.load_s, finished.run_s, finished.log)
+
+
+class _Pictures:
+    """Copies of the pictures that are done: what happens to the buffer later changes nothing."""
+
+    def __init__(self, buffers: _Buffers, on_picture: OnPicture | None) -> None:
+        self._buffers, self._on_picture = buffers, on_picture
+        self._taken: list[Pixels] = []
+        self.total = buffers.shape[0]
+
+    def take_until(self, done: int) -> None:
+        """Copy and check the pictures before number ``done`` that were not taken yet."""
+        for number in range(len(self._taken), done):
+            floats = memory.copy_floats(self._buffers.outputs, self._buffers.shape, number)
+            self._taken.append(to_pixels(floats))
+            if self._on_picture is not None:
+                self._on_picture(self._taken[-1])
+
+    def take_all(self) -> Pixels:
+        self.take_until(self.total)
+        return np.stack(self._taken)
 
 
 class _Conversation:
@@ -96,12 +121,13 @@ class _Conversation:
         self,
         sandbox: Sandbox,
         limits: Limits,
-        total: int,
+        pictures: _Pictures,
         started: float,
         on_progress: OnProgress | None,
         should_stop: ShouldStop | None,
     ) -> None:
-        self._sandbox, self._limits, self._total, self._started = sandbox, limits, total, started
+        self._sandbox, self._limits, self._started = sandbox, limits, started
+        self._pictures, self._total = pictures, pictures.total
         self._on_progress, self._should_stop = on_progress, should_stop
         self._confined = False
         self._done = 0
@@ -143,6 +169,7 @@ class _Conversation:
 
     def _report(self, done: int) -> None:
         self._done = done
+        self._pictures.take_until(done)
         if self._on_progress is not None:
             self._on_progress(done, self._total)
 
@@ -233,7 +260,3 @@ def _send(sandbox: Sandbox, job: GeneratorJob, limits: Limits, buffers: _Buffers
         sandbox.control.sendmsg([json.dumps(words).encode()], [rights])
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox died while it waited: {error}") from error
-
-
-def _to_pixels(outputs: NDArray[np.float32]) -> Pixels:
-    return np.stack([to_pixels(picture) for picture in outputs])

@@ -277,6 +277,7 @@ REST_FRAMEWORK = {
 EVALUATION_LEASE = timedelta(seconds=env_int("ARENA_LEASE_SECONDS", 20))
 EVALUATION_HEARTBEAT = timedelta(seconds=env_int("ARENA_HEARTBEAT_SECONDS", 2))
 EVALUATION_THREADS = env_int("ARENA_THREADS", 1)
+EVALUATION_DEVICE = env_str("ARENA_DEVICE") or "cpu"
 EVALUATION_MAX_FAULTS = env_int("ARENA_MAX_FAULTS", 5)
 SWEEP_INTERVAL = timedelta(seconds=env_int("ARENA_SWEEP_SECONDS", 2))
 # A message may be lost; a row that has waited this long without one gets another.

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 
 from styletransfer.images import resize_bicubic
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance

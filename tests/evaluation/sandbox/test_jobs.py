@@ -126,3 +126,22 @@ def test_every_format_gives_the_same_bits_behind_the_filters_as_without(
         pairs = zip(pixels, styles, strict=True)
         outside = [to_pixels(stylise(generator, *pair)) for pair in pairs]
         assert np.array_equal(pool.run(job, LIMITS).outputs, outside)
+
+
+def test_each_picture_is_handed_on_while_the_next_one_is_made(
+    pool: SandboxPool, tmp_path: Path, pixels: Pixels
+) -> None:
+    log: list[str] = []
+    job = GeneratorJob(graphs.identity(tmp_path / "g.onnx"), graphs.manifest(), pixels, None)
+    given: list[Pixels] = []
+
+    def take(picture: Pixels) -> None:
+        given.append(picture)
+        log.append("picture")
+
+    made = pool.run(
+        job, LIMITS, on_picture=take, on_progress=lambda done, of: log.append(f"{done} done")
+    )
+    assert log == ["picture", "1 done", "picture", "2 done"]
+    assert np.array_equal(np.stack(given), made.outputs)
+    assert np.array_equal(made.outputs, pixels)

@@ -227,7 +227,7 @@ while True:
         'control.send(b"{" + b" " * 5000 + b"}"); time.sleep(60)',
         'control.send(b"[" * 4000); time.sleep(60)',
         "control.send(b'{\"done\": 99}'); time.sleep(60)",
-        "control.send(b'{\"done\": 1}'); control.send(b'{\"done\": 1}'); time.sleep(60)",
+        "job.outputs[:] = 7; [control.send(b'{\"done\": 1}') for _ in 'ab']; time.sleep(60)",
         "control.send(b'{\"confined\": true}'); time.sleep(60)",
         'control.send(b\'{"fault": "retry me for ever"}\'); time.sleep(60)',
         'return {"code": "platform_fault"}',
@@ -267,3 +267,15 @@ def test_a_runner_that_does_not_start_is_the_platforms_fault(tmp_path: Path) -> 
     sandbox = Sandbox(Profile(runner=runner))
     with pytest.raises(SandboxUnavailable, match="no torch for you"):
         sandbox.wait_ready(30)
+
+
+def test_pictures_are_what_they_were_when_they_were_reported(run_hostile: RunHostile) -> None:
+    code = """
+job.outputs[:] = 7
+for i in range(len(job.outputs)):
+    control.send(b'{"done": %d}' % (i + 1))
+    time.sleep(0.5)
+job.outputs[:] = 200
+return {"ok": True, "load_s": 0, "run_s": 0}
+"""
+    assert (run_hostile(code).outputs == 7).all()
