@@ -1,11 +1,12 @@
 """Work on what is being made while more of it is made."""
 
-import os
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from queue import SimpleQueue
 from typing import TypeVar
+
+from styletransfer.clock import count_cores
 
 Item = TypeVar("Item")
 Made = TypeVar("Made")
@@ -51,4 +52,4 @@ def has_cores_for_both(threads: int) -> bool:
 
     Where they have not, scoring would count against the generator's time limit.
     """
-    return len(os.sched_getaffinity(0)) >= 2 * threads
+    return count_cores() >= 2 * threads

@@ -10,8 +10,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from styletransfer.devices import choose_batch
 from styletransfer.errors import MetricInputError, TooFewSamples
-from styletransfer.folders import Folder, read_image
+from styletransfer.folders import Folder
 from styletransfer.inception import FidInception
 from styletransfer.metrics.frechet import FeatureStatistics
 from styletransfer.references import Progress, count_up
@@ -19,9 +20,6 @@ from styletransfer.values import Image
 from styletransfer.vgg import to_batch
 
 Rows = NDArray[np.float32]
-
-# What a batch costs in memory grows, what it saves in time does not beyond some images.
-BATCH = 8
 
 
 @dataclass(frozen=True)
@@ -107,24 +105,26 @@ def measure_folder(
         raise TooFewSamples(f"{folder.path} holds one picture: a distance of sets needs 2")
     advance = count_up(len(folder.files), on_progress)
     found = []
-    for images in _batches(folder):
+    for images in _batches(folder, network.device):
         if convention.preparation == "clean":
             found.append(network.clean_features(images))
         else:
-            found.append(network(to_batch(images)))
+            found.append(network(to_batch(images, network.device)))
         for _ in images:
             advance()
-    rows = torch.cat(found).numpy()
+    rows = torch.cat(found).cpu().numpy()
     return FeatureSet(folder.path, FeatureStatistics.from_features(rows), rows, convention)
 
 
-def _batches(folder: Folder) -> Iterator[list[Image]]:
+def _batches(folder: Folder, device: torch.device) -> Iterator[list[Image]]:
     """Hand out the pictures in the order of their names, those of one size together."""
     waiting: list[Image] = []
-    for file in folder.files:
-        image = read_image(file)
-        if waiting and (len(waiting) == BATCH or image.shape != waiting[0].shape):
+    size = 1
+    for image in folder.images():
+        if waiting and (len(waiting) == size or image.shape != waiting[0].shape):
             yield waiting
             waiting = []
+        if not waiting:
+            size = choose_batch(device, image.shape[0] * image.shape[1])
         waiting.append(image)
     yield waiting

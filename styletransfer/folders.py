@@ -1,14 +1,21 @@
 """A reference set from folders of PNG files, as somebody has it at home."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from styletransfer.clock import count_cores
 from styletransfer.errors import StyleTransferError
 from styletransfer.images import ImageRejected, decode_png, pixels_sha256
 from styletransfer.references import require_consistent
 from styletransfer.values import Image, ReferenceImages, hash_references
+
+# Pillow decodes without holding the interpreter; what waits decoded has to fit into memory.
+_THREADS = min(count_cores(), 16)
+_AHEAD = 4 * _THREADS
 
 
 class FolderProblem(StyleTransferError, ValueError):
@@ -36,13 +43,23 @@ class Folder:
             raise FolderProblem(f"{path} holds no PNG: pictures have to be 8-bit RGB PNG files")
         return cls(path, files)
 
-    def images(self) -> list[Image]:
-        """Decode every file.
+    def images(self) -> Iterator[Image]:
+        """Decode every file, a few ahead of the one that is asked for, on all cores there are.
 
         Raises:
             FolderProblem: one is not an 8-bit RGB PNG.
         """
-        return [read_image(file) for file in self.files]
+        with ThreadPoolExecutor(_THREADS) as threads:
+            ahead: deque[Future[Image]] = deque()
+            try:
+                for file in self.files:
+                    ahead.append(threads.submit(read_image, file))
+                    if len(ahead) > _AHEAD:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                threads.shutdown(wait=False, cancel_futures=True)
 
     def index_of(self, name: str, table: Path) -> int:
         """Return the place of a file that a table names, by its name or a path to it.
@@ -77,9 +94,9 @@ def read_references(
     else:
         chosen = [(index, index % len(styles.files)) for index in range(len(contents.files))]
     images = {
-        "content": contents.images(),
-        "style": styles.images(),
-        "real": reals.images() if reals else [],
+        "content": list(contents.images()),
+        "style": list(styles.images()),
+        "real": list(reals.images()) if reals else [],
     }
     return ReferenceImages(
         contents=images["content"],

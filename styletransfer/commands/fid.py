@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from styletransfer.determinism import make_deterministic
+from styletransfer.devices import open_device
 from styletransfer.errors import MetricInputError
 from styletransfer.folder_features import Convention, FeatureSet, measure_folder
 from styletransfer.folders import Folder
@@ -67,6 +68,7 @@ def add_parser(commands: Any) -> None:
     )
     add("--inception", default=INCEPTION, help="name of the Inception weights")
     add("--weights", type=Path, help="folder of published weights; else they are fetched")
+    add("--device", default="cpu", help="cpu, cuda, cuda:1, or auto for a GPU if there is one")
     add("--threads", type=int, default=1, help="more are faster and change the last bits")
     add("--json", action="store_true", help="print JSON instead of a table")
     parser.set_defaults(run=run)
@@ -80,12 +82,14 @@ def run(arguments: argparse.Namespace) -> None:
     named = [path for path in (arguments.outputs, arguments.references) if path is not None]
     sources = [open_source(path) for path in named]
     make_deterministic(arguments.threads)
+    device = open_device(arguments.device)
     with show_progress("weights") as report:
         network, sha256 = load_inception(
             arguments.inception,
             weights_dir=arguments.weights,
             on_progress=lambda done, of: report(done, of or done),
         )
+    network.to(device)
     found: dict[str, float] = {}
     counts: dict[str, int | None] = {}
     for preparation in preparations:

@@ -70,7 +70,7 @@ def test_values_are_those_of_the_library(
 ) -> None:
     network = load_inception(INCEPTION)[0]
     outputs, paintings = (
-        network.features(Folder.read(folders / name).images()).numpy()
+        network.features(list(Folder.read(folders / name).images())).numpy()
         for name in ("outputs", "paintings")
     )
     sides = [FeatureStatistics.from_features(rows) for rows in (outputs, paintings)]
