@@ -87,10 +87,7 @@ class PhaseOut(serializers.ModelSerializer[Phase]):
         }
 
     def get_extractors(self, phase: Phase) -> dict[str, dict[str, str]]:
-        return {
-            "vgg": {"name": phase.vgg_name, "sha256": phase.vgg_sha256},
-            "inception": {"name": phase.inception_name, "sha256": phase.inception_sha256},
-        }
+        return {role: pin.to_json() for role, pin in phase.extractors.items()}
 
     def get_recipe(self, phase: Phase) -> dict[str, Any]:
         return {**phase.recipe.as_value().to_json(), "sha256": phase.recipe.sha256}

@@ -1,5 +1,7 @@
 """Which feature networks a phase scores with, as one choice instead of names and hashes."""
 
+from collections.abc import Iterable
+
 from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
@@ -12,42 +14,37 @@ from styletransfer.values import ExtractorPin
 
 
 class Networks(models.TextChoices):
-    OFFICIAL = "official", _("official VGG-19 and Inception: scores compare with published ones")
+    OFFICIAL = "official", _("official: scores compare with published ones")
     SURROGATES = "surrogates", _("surrogates: stand-in weights, to try things out")
 
 
-_NAMES = {
-    Networks.OFFICIAL: (pretrained.VGG, pretrained.INCEPTION),
-    Networks.SURROGATES: (surrogates.VGG, surrogates.INCEPTION),
-}
+_NAMES = {Networks.OFFICIAL: pretrained.OFFICIAL, Networks.SURROGATES: surrogates.BY_ROLE}
 
 
-def pins_of(networks: Networks) -> tuple[ExtractorPin, ExtractorPin]:
-    """Return the pins of VGG and Inception, without ever downloading anything.
+def pins_of(networks: Networks, roles: Iterable[str]) -> dict[str, ExtractorPin]:
+    """Return the pins of networks by their roles, without ever downloading anything.
 
     Raises:
         Unavailable: the published weights are not on this server, or are damaged.
     """
-    vgg, inception = _NAMES[networks]
-    return _pin(vgg), _pin(inception)
+    return {role: _pin(role, _NAMES[networks][role]) for role in roles}
 
 
-def _pin(name: str) -> ExtractorPin:
+def _pin(role: str, name: str) -> ExtractorPin:
     try:
         pin = pretrained.local_pin(name, weights_dir=settings.WEIGHTS_DIR)
     except WeightsMismatch as error:
         raise _missing(name) from error
-    pin = pin or _pin_of_other_phases(name)
+    pin = pin or _pin_of_other_phases(role, name)
     if pin is None:
         raise _missing(name)
     return pin
 
 
-def _pin_of_other_phases(name: str) -> ExtractorPin | None:
+def _pin_of_other_phases(role: str, name: str) -> ExtractorPin | None:
     """Where only the workers have the files, an earlier phase tells the hash."""
-    for phase in Phase.objects.filter(models.Q(vgg_name=name) | models.Q(inception_name=name))[:1]:
-        return phase.vgg if phase.vgg_name == name else phase.inception
-    return None
+    phase = Phase.objects.filter(**{f"pinned__{role}__name": name}).first()
+    return phase.extractors[role] if phase else None
 
 
 def _missing(name: str) -> Unavailable:

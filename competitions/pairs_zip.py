@@ -143,10 +143,7 @@ def describe(phase: Phase, pairs: int) -> dict[str, object]:
             "pairs": pairs,
         },
         "ranking": {"metric": phase.ranking_metric, "direction": phase.ranking_direction},
-        "extractors": {
-            "vgg": {"name": phase.vgg_name, "sha256": phase.vgg_sha256},
-            "inception": {"name": phase.inception_name, "sha256": phase.inception_sha256},
-        },
+        "extractors": {role: pin.to_json() for role, pin in phase.extractors.items()},
         "limits": {
             "max_checkpoint_bytes": phase.max_checkpoint_bytes,
             "time_limit_s": phase.time_limit_s,

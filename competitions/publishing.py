@@ -72,6 +72,12 @@ def check_phase(phase: Phase) -> list[Item]:
         *_about_images(phase),
         *_about_recipe(phase),
         Item(
+            "networks",
+            _("The networks that its recipe needs are pinned"),
+            _has_networks(phase),
+            phase,
+        ),
+        Item(
             "official_networks",
             _("It scores with the official networks, not with stand-ins"),
             not phase.uses_surrogates,
@@ -139,6 +145,13 @@ def _imports_into(references: ReferenceSet) -> QuerySet[Preparation]:
 
 def needs_real_images(metrics: Iterable[str]) -> bool:
     return any("inception" in METRICS[key].needs for key in metrics if key in METRICS)
+
+
+def _has_networks(phase: Phase) -> bool:
+    try:
+        return set(phase.recipe.as_value().extractors) <= set(phase.extractors)
+    except InvalidRecipe:
+        return True  # the line about the recipe says so
 
 
 def _about_recipe(phase: Phase) -> Iterator[Item]:

@@ -130,8 +130,7 @@ def make_scorer(phase: Phase) -> Scorer:
         phase.recipe.as_value(),
         phase.recipe_id,
         (phase.reference_set_id, phase.reference_set.sha256),
-        phase.vgg,
-        phase.inception,
+        tuple(phase.extractors.items()),
     )
 
 
@@ -141,8 +140,7 @@ def _scorer(
     recipe: Recipe,
     recipe_id: int,
     references: tuple[int, str],
-    vgg: ExtractorPin,
-    inception: ExtractorPin,
+    extractors: tuple[tuple[str, ExtractorPin], ...],
 ) -> Scorer:
     discriminator: bytes | None = None
     stored = ScoringRecipe.objects.get(pk=recipe_id).discriminator
@@ -152,8 +150,7 @@ def _scorer(
     return Scorer(
         recipe,
         load_references(*references),
-        vgg,
-        inception,
+        dict(extractors),
         discriminator,  # refused if it is not the one that the recipe names
         cache_dir=settings.FEATURE_CACHE_DIR,
         weights_dir=settings.WEIGHTS_DIR,

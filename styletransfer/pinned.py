@@ -1,6 +1,7 @@
 """Open feature networks and discriminators that a phase has pinned by hash, or refuse."""
 
 import hashlib
+from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 
@@ -13,6 +14,17 @@ from styletransfer.inception import FidInception
 from styletransfer.values import ExtractorPin, Recipe
 from styletransfer.vgg import Vgg19, deepest_of
 from styletransfer.weights import load_inception, load_vgg
+
+
+def require_pin(extractors: Mapping[str, ExtractorPin], role: str) -> ExtractorPin:
+    """Return the pin of a role.
+
+    Raises:
+        WeightsMismatch: there is none.
+    """
+    if role not in extractors:
+        raise WeightsMismatch(f"the recipe needs a network for {role}, and none is pinned")
+    return extractors[role]
 
 
 def open_vgg(

@@ -16,6 +16,9 @@ INCEPTION = "inception-2015-12-05"
 
 LPIPS = "lpips-alex-v0.1"
 
+OFFICIAL: Mapping[str, str] = {"vgg": VGG, "inception": INCEPTION, "lpips": LPIPS}
+"""The published network of each role."""
+
 FILES: Mapping[str, tuple[PublishedFile, ...]] = {
     VGG: (PublishedFile("https://download.pytorch.org/models/vgg19-dcbb9e9d.pth"),),
     INCEPTION: (

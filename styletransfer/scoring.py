@@ -1,7 +1,7 @@
 """Score the outputs of submissions against a phase's references."""
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,7 @@ from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import ShapeMismatch, TooFewSamples
 from styletransfer.inception import FEATURES
 from styletransfer.output_meter import OutputMeter, Prepared, seed_of
-from styletransfer.pinned import open_discriminator, open_inception, open_vgg
+from styletransfer.pinned import open_discriminator, open_inception, open_vgg, require_pin
 from styletransfer.pretrained import is_surrogate
 from styletransfer.references import (
     Progress,
@@ -44,15 +44,14 @@ class Scorer:
         self,
         recipe: Recipe,
         references: ReferenceImages,
-        vgg: ExtractorPin,
-        inception: ExtractorPin,
+        extractors: Mapping[str, ExtractorPin],
         discriminator: bytes | None = None,
         cache_dir: Path | None = None,
         weights_dir: Path | None = None,
         recipe_sha256: str | None = None,
         device: str = "cpu",
     ) -> None:
-        """Take what scoring needs.
+        """Take what scoring needs; of ``extractors``, by role, those of ``recipe.extractors``.
 
         ``recipe_sha256`` names the whole recipe where ``recipe`` is the part of it that can be
         measured here: seeds and cards then agree with those of the whole. ``device`` is a name
@@ -60,13 +59,14 @@ class Scorer:
 
         Raises:
             ShapeMismatch: the references contradict themselves.
-            WeightsMismatch: the discriminator is not the one that the recipe names.
+            WeightsMismatch: the discriminator is not the one that the recipe names, or no network
+                is pinned for a role.
             DeviceUnavailable: there is no such device here.
         """
         require_consistent(references)
         self._recipe, self._references = recipe, references
         self._recipe_sha256 = recipe_sha256 or recipe.sha256()
-        self._vgg_pin, self._inception_pin = vgg, inception
+        self._pins = {role: require_pin(extractors, role) for role in recipe.extractors}
         self._cache_dir, self._weights_dir = cache_dir, weights_dir
         self._device = open_device(device)
         self._discriminator = open_discriminator(discriminator, recipe, self._device)
@@ -88,9 +88,9 @@ class Scorer:
         recipe, references = self._recipe, self._references
         reals = len(references.reals) * len(preparations_of(recipe))
         advance = count_up(count_used(references) + reals, on_progress)
-        vgg = open_vgg(self._vgg_pin, recipe, self._weights_dir, self._device)
+        vgg = open_vgg(self._pins["vgg"], recipe, self._weights_dir, self._device)
         features = recall_vgg_features(
-            recipe, references, vgg, self._vgg_pin, self._cache_dir, advance
+            recipe, references, vgg, self._pins["vgg"], self._cache_dir, advance
         )
         if any(key.endswith("_relative") for key in recipe.measured):
             features.require_anchors()
@@ -153,16 +153,13 @@ class Scorer:
         return recall_set_references(
             self._recipe,
             self._references,
-            open_inception(self._inception_pin, self._weights_dir, self._device),
-            self._inception_pin,
+            open_inception(self._pins["inception"], self._weights_dir, self._device),
+            self._pins["inception"],
             self._cache_dir,
             advance,
         )
 
     def _provenance(self, checkpoint_sha256: str, prepared: Prepared) -> dict[str, Any]:
-        pins = {"vgg": self._vgg_pin}
-        if "inception" in self._recipe.needs:
-            pins["inception"] = self._inception_pin
         reals, pairs = len(self._references.reals), len(self._references.pairs)
         return {
             "checkpoint_sha256": checkpoint_sha256,
@@ -170,12 +167,8 @@ class Scorer:
             "references_sha256": self._references.sha256,
             "discriminator_sha256": self._recipe.discriminator_sha256,
             "extractors": {
-                role: {
-                    "name": pin.name,
-                    "sha256": pin.sha256,
-                    "is_surrogate": is_surrogate(pin.name),
-                }
-                for role, pin in pins.items()
+                role: {**pin.to_json(), "is_surrogate": is_surrogate(pin.name)}
+                for role, pin in self._pins.items()
             },
             "metric_versions": {key: METRICS[key].version for key in self._recipe.measured},
             "pairs": pairs,

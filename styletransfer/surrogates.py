@@ -22,6 +22,9 @@ VGG = "vgg19-surrogate-1"
 INCEPTION = "inception-surrogate-1"
 LPIPS = "lpips-surrogate-1"
 
+BY_ROLE: Mapping[str, str] = MappingProxyType({"vgg": VGG, "inception": INCEPTION, "lpips": LPIPS})
+"""The stand-in of each role."""
+
 # Of the float32 bytes in key order, as `hash_weights` takes it. A change of the recipe below needs
 # a new name: phases pin these.
 PINS: Mapping[str, ExtractorPin] = MappingProxyType(

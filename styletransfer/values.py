@@ -42,7 +42,7 @@ class MetricSpec:
 
     Attributes:
         per_pair: it has a value for each pair, whose mean is the score.
-        needs: of ``vgg``, ``inception``, ``discriminator``; empty where pixels are enough.
+        needs: of ``EXTRACTORS`` and ``discriminator``; empty where pixels are enough.
         low: the smallest value it can have; None for minus infinity.
         high: the largest value it can have; None for infinity.
         interval: what ``Estimate.low`` and ``high`` mean: a 95 % ``confidence`` interval from
@@ -91,6 +91,9 @@ METRICS: Mapping[str, MetricSpec] = {
         _pair_metric("cfsd", "CFSD", "vgg"),
     )
 }
+
+EXTRACTORS = ("vgg", "inception", "lpips")
+"""The roles of the feature networks that phases pin, each by a name and a hash."""
 
 DEFAULT_METRICS = (
     "content",
@@ -173,6 +176,12 @@ class Recipe:
         """Name the networks that the measured metrics take, of those a ``MetricSpec`` names."""
         return frozenset().union(*(METRICS[key].needs for key in self.measured))
 
+    @property
+    def extractors(self) -> tuple[str, ...]:
+        """Name the roles whose networks have to be pinned; content and style are always taken."""
+        needed = self.needs | {"vgg"}
+        return tuple(role for role in EXTRACTORS if role in needed)
+
     def calibrated(self, *, alpha: float, beta: float, gamma: float) -> Self:
         """Return the same recipe with other weights of the total."""
         return replace(self, alpha=alpha, beta=beta, gamma=gamma)
@@ -213,6 +222,10 @@ class ExtractorPin:
 
     name: str
     sha256: str
+
+    def to_json(self) -> dict[str, str]:
+        """Return plain JSON values."""
+        return asdict(self)
 
 
 @dataclass(frozen=True, slots=True)

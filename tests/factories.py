@@ -28,6 +28,8 @@ from competitions.models import (
 )
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.images import decode_png, encode_thumbnail, pixels_sha256
+from styletransfer.surrogates import BY_ROLE
+from styletransfer.values import ExtractorPin
 from submissions.models import Submission
 from submissions.states import EXPLAINED, Status
 
@@ -124,10 +126,7 @@ def make_phase(**fields: Any) -> Phase:
         "name": f"Phase {next(_serial)}",
         "opens_at": now() - _DAY,
         "closes_at": now() + _DAY,
-        "vgg_name": "vgg19-surrogate-1",
-        "vgg_sha256": "0" * 64,
-        "inception_name": "inception-surrogate-1",
-        "inception_sha256": "0" * 64,
+        "extractors": {role: ExtractorPin(name, "0" * 64) for role, name in BY_ROLE.items()},
         "pairs_public": True,
     }
     for name, make in (

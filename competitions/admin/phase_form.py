@@ -102,15 +102,20 @@ class PhaseForm(forms.ModelForm[Phase]):
 
     def _pin(self, networks: Networks) -> None:
         phase = self.instance
-        if phase.pk is not None and networks == networks_of(phase):
-            return  # what it was made with stays, even if other files came since
+        recipe = self.cleaned_data.get("recipe") or self._value("recipe")
         try:
-            vgg, inception = pins_of(networks)
+            needed = recipe.as_value().extractors if recipe else ()
+        except InvalidRecipe:
+            return  # said below
+        # What it was made with stays, even if other files came since.
+        is_unchanged = phase.pk is not None and networks == networks_of(phase)
+        kept = phase.extractors if is_unchanged else {}
+        try:
+            added = pins_of(networks, [role for role in needed if role not in kept])
         except DomainError as error:
             self.add_error("networks", str(error.detail))
         else:
-            phase.vgg_name, phase.vgg_sha256 = vgg.name, vgg.sha256
-            phase.inception_name, phase.inception_sha256 = inception.name, inception.sha256
+            phase.extractors = {**kept, **added}
 
     def _require_one_competition(self) -> None:
         """A phase that used another competition's set or recipe would show it to strangers."""

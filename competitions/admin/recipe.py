@@ -161,9 +161,9 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
             return HttpResponseRedirect(self.address(recipe))
 
         def does() -> str:
-            vgg, _inception = pins_of(Networks(form.cleaned_data["networks"]))
+            pins = pins_of(Networks(form.cleaned_data["networks"]), ["vgg"])
             chosen = form.cleaned_data["reference_set"]
-            request_calibration(recipe, chosen, vgg=vgg, by=person(request))
+            request_calibration(recipe, chosen, vgg=pins["vgg"], by=person(request))
             return gettext("Calibration on %(set)s requested") % {"set": chosen}
 
         return self.act(request, recipe, does)

@@ -1,3 +1,4 @@
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Self
 
@@ -13,7 +14,7 @@ from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ReferenceSet
 from competitions.people import Viewer
 from styletransfer.pretrained import is_surrogate
-from styletransfer.values import ExtractorPin
+from styletransfer.values import EXTRACTORS, ExtractorPin
 
 
 class Direction(models.TextChoices):
@@ -65,10 +66,8 @@ class Phase(models.Model):
     memory_limit_bytes = models.PositiveBigIntegerField(_("memory limit, bytes"), default=3 * 2**30)
 
     # A worker that has other weights than these refuses the run.
-    vgg_name = models.CharField(_("VGG network"), max_length=40)
-    vgg_sha256 = models.CharField(max_length=64)
-    inception_name = models.CharField(_("Inception network"), max_length=40)
-    inception_sha256 = models.CharField(max_length=64)
+    # By role, as ``EXTRACTORS`` has them: {"name": ..., "sha256": ...}.
+    pinned = models.JSONField(_("networks"), editable=False)
 
     objects = PhaseQuerySet.as_manager()
 
@@ -113,12 +112,14 @@ class Phase(models.Model):
         return self.is_open_at(now())
 
     @property
-    def vgg(self) -> ExtractorPin:
-        return ExtractorPin(self.vgg_name, self.vgg_sha256)
+    def extractors(self) -> dict[str, ExtractorPin]:
+        """The feature networks by role, in the order of ``EXTRACTORS``."""
+        pinned = self.pinned or {}
+        return {role: ExtractorPin(**pinned[role]) for role in EXTRACTORS if role in pinned}
 
-    @property
-    def inception(self) -> ExtractorPin:
-        return ExtractorPin(self.inception_name, self.inception_sha256)
+    @extractors.setter
+    def extractors(self, pins: Mapping[str, ExtractorPin]) -> None:
+        self.pinned = {role: pin.to_json() for role, pin in pins.items()}
 
     @property
     def uses_surrogates(self) -> bool:
@@ -127,4 +128,4 @@ class Phase(models.Model):
 
     @property
     def surrogates(self) -> list[str]:
-        return [name for name in (self.vgg_name, self.inception_name) if is_surrogate(name)]
+        return [pin.name for pin in self.extractors.values() if is_surrogate(pin.name)]

@@ -7,7 +7,7 @@ from evaluation.demo.image import DemoImage
 from evaluation.demo.painter import reference_paintings, style_images
 from evaluation.demo.photos import content_images
 
-VGG, INCEPTION = "vgg19-surrogate-1", "inception-surrogate-1"
+VGG = "vgg19-surrogate-1"
 
 
 @dataclass(frozen=True)

@@ -45,9 +45,10 @@ from evaluation.demo.baselines import (
 )
 from evaluation.demo.calibration import shipped_recipe
 from evaluation.demo.image import SIDE, DemoImage
-from evaluation.demo.phases import INCEPTION, VGG, DemoPhase, demo_phases
+from evaluation.demo.phases import VGG, DemoPhase, demo_phases
 from styletransfer.images import encode_png, encode_thumbnail, pixels_sha256
 from styletransfer.pretrained import extractor_pin
+from styletransfer.surrogates import BY_ROLE as SURROGATES
 from submissions.models import Submission
 from submissions.services import submit
 
@@ -218,8 +219,7 @@ def _record_calibration(recipe: ScoringRecipe, references: ReferenceSet) -> None
     )
 
 
-def _make_phase(competition: Competition, **fields: object) -> Phase:
-    vgg, inception = extractor_pin(VGG), extractor_pin(INCEPTION)
+def _make_phase(competition: Competition, recipe: ScoringRecipe, **fields: object) -> Phase:
     return Phase.objects.create(
         competition=competition,
         opens_at=now(),
@@ -228,10 +228,12 @@ def _make_phase(competition: Competition, **fields: object) -> Phase:
         quota_per_day=20,
         quota_concurrent=4,
         ranking_metric="total",
-        vgg_name=vgg.name,
-        vgg_sha256=vgg.sha256,
-        inception_name=inception.name,
-        inception_sha256=inception.sha256,
+        pinned={
+            role: extractor_pin(name).to_json()
+            for role, name in SURROGATES.items()
+            if role in recipe.as_value().extractors
+        },
+        recipe=recipe,
         **fields,
     )
 

@@ -20,7 +20,7 @@ from styletransfer.errors import InvalidRecipe, StyleTransferError
 from styletransfer.folders import Folder, read_references
 from styletransfer.inference import Generator, stylise, to_pixels
 from styletransfer.manifest import Manifest
-from styletransfer.pretrained import INCEPTION, VGG, extractor_pin
+from styletransfer.pretrained import OFFICIAL, extractor_pin
 from styletransfer.progress import show_progress
 from styletransfer.scoring import Scorer
 from styletransfer.values import METRICS, ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
@@ -47,8 +47,7 @@ class Task:
     """What a recipe file says, as far as it can be measured here."""
 
     recipe: Recipe
-    vgg: ExtractorPin
-    inception: ExtractorPin
+    extractors: Mapping[str, ExtractorPin]
     recipe_sha256: str
     references_sha256: str | None
     left_out: tuple[str, ...]
@@ -71,8 +70,8 @@ def add_parser(commands: Any) -> None:
     add("--pairs", type=Path, help="CSV with the columns content and style")
     add("--recipe", type=Path, help="JSON: a recipe, or a phase's recipe.json")
     add("--discriminator", type=Path, help="the file that the recipe names by its hash")
-    add("--vgg", help="name of the VGG-19 weights, instead of the recipe's")
-    add("--inception", help="name of the Inception weights, instead of the recipe's")
+    for role, name in OFFICIAL.items():
+        add(f"--{role}", help=f"name of the weights for {role}; else the recipe's, else {name}")
     add("--weights", type=Path, help="folder of published weights; else they are fetched")
     add("--threads", type=int, default=1, help="more are faster and change the last bits")
     add("--out", type=Path, required=True, help="where the score card goes")
@@ -96,8 +95,7 @@ def run(arguments: argparse.Namespace) -> None:
     scorer = Scorer(
         task.recipe,
         replace(references, sha256=task.references_sha256 or references.sha256),
-        task.vgg,
-        task.inception,
+        task.extractors,
         discriminator if task.recipe.discriminator_sha256 else None,
         weights_dir=arguments.weights,
         recipe_sha256=task.recipe_sha256,
@@ -148,12 +146,10 @@ def read_task(
         possible = replace(possible, gamma=0.0, discriminator_sha256=None)
     return Task(
         recipe=possible,
-        vgg=_pin(arguments.vgg, described, "vgg", VGG, arguments.weights),
-        inception=(
-            _pin(arguments.inception, described, "inception", INCEPTION, arguments.weights)
-            if "inception" in possible.needs
-            else ExtractorPin("", "")
-        ),
+        extractors={
+            role: _pin(getattr(arguments, role), described, role, arguments.weights)
+            for role in possible.extractors
+        },
         recipe_sha256=recipe.sha256(),
         references_sha256=described.get("reference_set", {}).get("sha256") or None,
         left_out=tuple(key for key in wanted if key in missing),
@@ -171,12 +167,12 @@ def _read_json(path: Path) -> Mapping[str, Any]:
 
 
 def _pin(
-    name: str | None, described: Mapping[str, Any], role: str, default: str, weights: Path | None
+    name: str | None, described: Mapping[str, Any], role: str, weights: Path | None
 ) -> ExtractorPin:
     given = described.get("extractors", {}).get(role)
     if name is None and given:
         return ExtractorPin(given["name"], given["sha256"])
-    return extractor_pin(name or default, weights_dir=weights)
+    return extractor_pin(name or OFFICIAL[role], weights_dir=weights)
 
 
 def generate(generator: Generator, references: ReferenceImages) -> tuple[list[Image], list[float]]:

@@ -17,13 +17,12 @@ FAST_LEASES = {"ARENA_LEASE_SECONDS": "4", "ARENA_HEARTBEAT_SECONDS": "1"}
 # Small pictures, the surrogate networks and one user who has joined.
 SETUP = """
 from styletransfer.pretrained import extractor_pin
+from styletransfer.surrogates import BY_ROLE
 from tests.factories import *
-vgg, inception = extractor_pin("vgg19-surrogate-1"), extractor_pin("inception-surrogate-1")
 phase = make_phase(
     competition=make_competition(slug="%(slug)s"),
     reference_set=make_reference_set(pairs=%(pairs)d, size=%(size)d, reals=4),
-    vgg_name=vgg.name, vgg_sha256=vgg.sha256,
-    inception_name=inception.name, inception_sha256=inception.sha256,
+    extractors={role: extractor_pin(name) for role, name in BY_ROLE.items()},
     **%(limits)r
 )
 alice = User.objects.filter(username="alice").first() or make_user(username="alice")

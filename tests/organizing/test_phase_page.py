@@ -89,8 +89,7 @@ def test_a_phase_is_made_with_networks_and_metric_chosen_in_words() -> None:
     desk = Desk()
     desk.add()
     phase = Phase.objects.get()
-    assert phase.vgg == PINS[VGG]
-    assert phase.inception == PINS[INCEPTION]
+    assert phase.extractors == {"vgg": PINS[VGG], "inception": PINS[INCEPTION]}
     assert (phase.ranking_metric, phase.ranking_direction) == ("total", Direction.LOWER)
     assert phase.max_checkpoint_bytes == 256 * 2**20
     assert phase.memory_limit_bytes == 3 * 2**30
@@ -161,7 +160,7 @@ def test_what_scores_depend_on_is_fixed_once_there_are_submissions() -> None:
     )
     assert desk.client.post(page_of(phase), changes).status_code == 302
     after = Phase.objects.get(pk=phase.pk)
-    for name in ("recipe_id", "reference_set_id", "ranking_metric", "vgg", "inception"):
+    for name in ("recipe_id", "reference_set_id", "ranking_metric", "extractors"):
         assert getattr(after, name) == getattr(phase, name), name
     assert after.quota_per_day == 9
     assert after.closes_at is not None
@@ -201,7 +200,7 @@ def test_official_networks_need_their_files(
     monkeypatch.setattr(pretrained, "local_pin", found)
     Desk().add(networks="official")
     phase = Phase.objects.get()
-    assert (phase.vgg_sha256, phase.inception_sha256) == (HASH, HASH)
+    assert [pin.sha256 for pin in phase.extractors.values()] == [HASH, HASH]
     assert not phase.uses_surrogates
 
 
@@ -209,13 +208,9 @@ def test_where_only_workers_have_the_files_an_earlier_phase_tells_the_hash(
     tmp_path: Any, settings: Any
 ) -> None:
     settings.WEIGHTS_DIR = tmp_path
-    make_phase(
-        vgg_name="vgg19-imagenet1k-v1",
-        vgg_sha256=HASH,
-        inception_name="inception-2015-12-05",
-        inception_sha256=HASH,
-    )
-    assert pins_of(Networks.OFFICIAL)[0] == ExtractorPin("vgg19-imagenet1k-v1", HASH)
+    pins = {role: ExtractorPin(name, HASH) for role, name in pretrained.OFFICIAL.items()}
+    make_phase(extractors=pins)
+    assert pins_of(Networks.OFFICIAL, pins) == pins
 
 
 def test_times_are_read_in_the_organizers_zone_and_the_form_says_which() -> None:

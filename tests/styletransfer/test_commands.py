@@ -111,7 +111,9 @@ def score_here(home: Path, outputs: list[Image], pairs: list[tuple[int, int]]) -
         ),
     )
     judge = (home / "judge.safetensors").read_bytes()
-    scorer = Scorer(make_recipe(home), references, PINS[VGG], PINS[INCEPTION], judge)
+    scorer = Scorer(
+        make_recipe(home), references, {"vgg": PINS[VGG], "inception": PINS[INCEPTION]}, judge
+    )
     sha256 = hashlib.sha256((home / "generator.onnx").read_bytes()).hexdigest()
     before = torch.get_num_threads()
     torch.set_num_threads(1)

@@ -13,13 +13,14 @@ from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
 from styletransfer.metrics.structure import cfsd, ssim
 from styletransfer.scoring import Scorer
-from styletransfer.surrogates import INCEPTION, PINS, VGG
+from styletransfer.surrogates import BY_ROLE, INCEPTION, PINS, VGG
 from styletransfer.values import METRICS, Image, Recipe, ReferenceImages
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_inception, load_vgg
 
 GOLDEN = Path(__file__).parent / "golden"
 SIDE = 48
+EXTRACTORS = {role: PINS[name] for role, name in BY_ROLE.items()}
 KEYS = ("ssim", "cfsd", "kid", "mifid", "fid_clean", "content")
 
 
@@ -48,7 +49,7 @@ def make_outputs() -> list[Image]:
 
 def make_scorer(references: ReferenceImages, cache: Path | None = None) -> Scorer:
     recipe = Recipe(metrics=KEYS)
-    return Scorer(recipe, references, PINS[VGG], PINS[INCEPTION], cache_dir=cache)
+    return Scorer(recipe, references, EXTRACTORS, cache_dir=cache)
 
 
 def test_each_is_the_value_of_its_definition(

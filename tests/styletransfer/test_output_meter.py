@@ -10,10 +10,11 @@ from styletransfer import references, scoring
 from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import DeviceUnavailable, ShapeMismatch
 from styletransfer.scoring import Scorer
-from styletransfer.surrogates import INCEPTION, PINS, VGG
+from styletransfer.surrogates import BY_ROLE, PINS
 from styletransfer.values import Image, Recipe, ReferenceImages, ScoreCard
 
 METRICS = ("content", "style", "total", "fid_pytorch", "fid_clean", "kid", "ssim", "cfsd")
+EXTRACTORS = {role: PINS[name] for role, name in BY_ROLE.items()}
 SIDE, PAIRS = 32, 5
 TOLERANCE = 1e-5  # relative; what float32 networks may differ by in batches of another size
 
@@ -38,8 +39,7 @@ def make_scorer(recipe: Recipe | None = None) -> Scorer:
     return Scorer(
         recipe or Recipe(metrics=METRICS),
         make_references(),
-        vgg=PINS[VGG],
-        inception=PINS[INCEPTION],
+        EXTRACTORS,
     )
 
 

@@ -27,7 +27,7 @@ from styletransfer.errors import (
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
 from styletransfer.metrics.interval import bootstrap_mean
 from styletransfer.scoring import Scorer, calibrate, seed_of
-from styletransfer.surrogates import INCEPTION, PINS, VGG
+from styletransfer.surrogates import BY_ROLE, INCEPTION, PINS, VGG
 from styletransfer.values import (
     DEFAULT_METRICS,
     ExtractorPin,
@@ -39,6 +39,7 @@ from styletransfer.values import (
 from styletransfer.weights import load_inception
 
 CHECKPOINT = "c" * 64
+EXTRACTORS = {role: PINS[name] for role, name in BY_ROLE.items()}
 SIDE = 48
 
 
@@ -90,8 +91,7 @@ def make_scorer(
     return Scorer(
         recipe,
         references or make_references(),
-        vgg=PINS[VGG],
-        inception=PINS[INCEPTION],
+        extractors=EXTRACTORS,
         discriminator=make_discriminator() if has_judge else None,
         cache_dir=cache_dir,
     )
@@ -317,10 +317,16 @@ def test_calibration_without_a_discriminator_has_no_adversarial_term() -> None:
 
 def test_extractors_other_than_the_pinned_ones_are_refused() -> None:
     other = {name: ExtractorPin(name, "0" * 64) for name in (VGG, INCEPTION)}
-    for vgg, inception in ((other[VGG], PINS[INCEPTION]), (PINS[VGG], other[INCEPTION])):
-        scorer = Scorer(make_recipe(), make_references(), vgg, inception, make_discriminator())
+    for role, name in (("vgg", VGG), ("inception", INCEPTION)):
+        pins = {**EXTRACTORS, role: other[name]}
+        scorer = Scorer(make_recipe(), make_references(), pins, make_discriminator())
         with pytest.raises(WeightsMismatch, match="0000"):
             scorer.prepare()
+
+
+def test_a_network_that_is_not_pinned_is_named() -> None:
+    with pytest.raises(WeightsMismatch, match="inception"):
+        Scorer(make_recipe(), make_references(), {"vgg": PINS[VGG]}, make_discriminator())
 
 
 def test_a_discriminator_other_than_the_recipes_is_refused() -> None:
@@ -330,7 +336,7 @@ def test_a_discriminator_other_than_the_recipes_is_refused() -> None:
         (make_recipe(gamma=0.0, discriminator_sha256=None), make_discriminator()),
     ):
         with pytest.raises(WeightsMismatch):
-            Scorer(recipe, make_references(), PINS[VGG], PINS[INCEPTION], data)
+            Scorer(recipe, make_references(), EXTRACTORS, data)
 
 
 def test_a_score_that_is_not_finite_is_an_error_and_never_a_number() -> None:
@@ -339,7 +345,7 @@ def test_a_score_that_is_not_finite_is_an_error_and_never_a_number() -> None:
         judge.layers[-1].weight.fill_(3e38)  # type: ignore[operator]
     data = save_discriminator(judge)
     recipe = make_recipe(discriminator_sha256=hashlib.sha256(data).hexdigest())
-    scorer = Scorer(recipe, make_references(), PINS[VGG], PINS[INCEPTION], data)
+    scorer = Scorer(recipe, make_references(), EXTRACTORS, data)
     with pytest.raises(NonFiniteInput):
         scorer.score(make_outputs(), checkpoint_sha256="c")
     with pytest.raises(NonFiniteInput):

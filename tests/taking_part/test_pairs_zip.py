@@ -95,7 +95,7 @@ def test_the_recipe_in_it_is_the_one_that_scores() -> None:
     described = json.loads(open_zip(phase).read("recipe.json"))
     recipe = Recipe.from_json(described["recipe"])
     assert recipe.sha256() == described["recipe_sha256"] == phase.recipe.sha256
-    assert described["extractors"]["vgg"] == {"name": phase.vgg_name, "sha256": phase.vgg_sha256}
+    assert described["extractors"]["vgg"] == phase.extractors["vgg"].to_json()
     assert described["reference_set"]["sha256"] == phase.reference_set.sha256
     assert described["limits"]["time_limit_s"] == phase.time_limit_s
 

@@ -9,9 +9,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
 
-from competitions.models import ImageRole, LeaderboardEntry, Phase, ReferenceImage
+from competitions.models import ImageRole, LeaderboardEntry, ReferenceImage
 from competitions.services import publish_entry
 from evaluation.models import EvaluationRun
+from styletransfer.values import ExtractorPin
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import (
@@ -139,14 +140,17 @@ def test_equal_values_share_a_rank_and_the_unranked_say_why(client: Client) -> N
 
 
 def test_the_board_marks_baselines_and_names_stand_in_weights(client: Client) -> None:
-    phase = make_phase(vgg_name="vgg19-surrogate-1")
+    phase = make_phase()
     make_scored_submission(phase=phase, team=make_team(phase=phase, is_baseline=True))
     text = read(client, phase.get_absolute_url())
     assert "baseline" in text
     assert "vgg19-surrogate-1" in text
     assert "Stand-in weights" in text
-    assert "stand-in weights: inception-surrogate-1, vgg19-surrogate-1" in read(client, "/")
-    Phase.objects.update(vgg_name="vgg19", inception_name="fid-inception")
+    assert "stand-in weights: inception-surrogate-1, lpips-surrogate-1, vgg19-surrogate-1" in read(
+        client, "/"
+    )
+    phase.extractors = {"vgg": ExtractorPin("vgg19", "0" * 64)}
+    phase.save()
     assert "Stand-in weights" not in read(client, phase.get_absolute_url())
     assert "stand-in weights" not in read(client, "/")
 
