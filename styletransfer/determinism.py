@@ -23,7 +23,9 @@ def make_deterministic(threads: int = 1) -> None:
     # Ten bits of mantissa are not enough for a published number; torch allows them by default.
     torch.backends.cudnn.allow_tf32 = False
     torch.backends.cuda.matmul.allow_tf32 = False
-    torch.use_deterministic_algorithms(True)
+    # The same as use_deterministic_algorithms, which imports torch's compiler first: a second of
+    # processor time for something that nothing here uses.
+    torch.set_deterministic_debug_mode("error")
 
 
 def arithmetic(device: torch.device = CPU) -> dict[str, Any]:
