@@ -5,9 +5,8 @@ import torch
 
 from styletransfer.determinism import make_deterministic
 from styletransfer.scoring import Scorer
-from styletransfer.surrogates import INCEPTION, PINS, VGG
 from styletransfer.values import Image, Recipe
-from tests.styletransfer.test_output_meter import METRICS, make_outputs, make_references
+from tests.styletransfer.test_output_meter import EXTRACTORS, METRICS, make_outputs, make_references
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")
 
@@ -22,8 +21,7 @@ def score(
     scorer = Scorer(
         Recipe(metrics=metrics),
         make_references(),
-        vgg=PINS[VGG],
-        inception=PINS[INCEPTION],
+        EXTRACTORS,
         device=device,
     )
     card = scorer.score(outputs, checkpoint_sha256="c")
