@@ -1,5 +1,6 @@
 """What people read about a metric: its name, a short one for narrow columns, one sentence."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -19,7 +20,14 @@ class MetricText:
     short: Text
     explanation: Text
     direction: Literal["lower", "higher"] = "lower"
+    needs: Sequence[Text] = ()
 
+
+_NEEDS: Mapping[str, Text] = {
+    "inception": _("Needs the Inception network and two reference images or more."),
+    "lpips": _("Needs the LPIPS network."),
+    "discriminator": _("Needs a discriminator."),
+}
 
 _TEXTS = {
     text.key: text
@@ -96,6 +104,36 @@ _TEXTS = {
             pgettext_lazy("column", "CFSD"),
             _("How far the self-similarity of the output's features is from the content image's."),
         ),
+        MetricText(
+            "lpips",
+            _("Learned perceptual distance to the content image"),
+            pgettext_lazy("column", "LPIPS"),
+            _("How different people would find output and content image; 0: the same picture."),
+        ),
+        MetricText(
+            "artfid",
+            _("ArtFID"),
+            pgettext_lazy("column", "ArtFID"),
+            _("(1 + LPIPS) (1 + FID): content and style in one figure that is 1 at best."),
+        ),
+        MetricText(
+            "ms_per_image",
+            _("Time per image, milliseconds"),
+            pgettext_lazy("column", "ms per image"),
+            _("The generator's median time per picture, by the platform's clock; it varies a bit."),
+        ),
+        MetricText(
+            "parameters",
+            _("Parameters"),
+            pgettext_lazy("column", "Parameters"),
+            _("How many weights the generator has, as it was loaded."),
+        ),
+        MetricText(
+            "peak_memory",
+            _("Peak memory, bytes"),
+            pgettext_lazy("column", "Memory"),
+            _("The memory that loading and running the generator added at most."),
+        ),
     )
 }
 
@@ -108,4 +146,5 @@ def describe_metric(key: str) -> MetricText:
     if text is None:
         title = spec.title if spec else key
         return MetricText(key, title, title, "", direction)
-    return replace(text, direction=direction)
+    needs = [_NEEDS[need] for need in _NEEDS if spec and need in spec.needs]
+    return replace(text, direction=direction, needs=needs)

@@ -82,6 +82,11 @@ class Lpips(nn.Module):
         """The weights of each layer's channels, ``(C_l,)``."""
         return [cast(Tensor, getattr(self, f"lin{number}")) for number in range(len(LINS))]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights lie."""
+        return self.shift.device
+
     @torch.inference_mode()
     def take_features(self, images: Tensor) -> list[Tensor]:
         """Return the five layers' maps of RGB ``images`` ``(N, 3, H, W)`` in 0..1.

@@ -14,6 +14,7 @@ from styletransfer.errors import NonFiniteInput, ShapeMismatch
 from styletransfer.flags import find_copies
 from styletransfer.metrics.interval import bootstrap_mean
 from styletransfer.pair_values import PairMeter
+from styletransfer.perceptual_values import PerceptualReferences
 from styletransfer.references import VggReferences, require_image
 from styletransfer.set_values import SetMeter, SetReferences
 from styletransfer.values import Estimate, Image, Recipe, ReferenceImages, ScoreCard
@@ -36,6 +37,7 @@ class Prepared:
     vgg: Vgg19
     features: VggReferences
     sets: SetReferences | None
+    perceptual: PerceptualReferences | None
     discriminator: PatchGan | None
     device: torch.device
     batch: int
@@ -55,6 +57,7 @@ class OutputMeter:
             prepared.features,
             prepared.vgg,
             prepared.discriminator,
+            prepared.perceptual,
             self._clock,
         )
         sets = prepared.sets
@@ -99,7 +102,7 @@ class OutputMeter:
                 for key, values in per_pair.items()
             }
         if self._sets is not None:
-            scores |= self._sets.values(self._seed)
+            scores |= self._sets.values(self._seed, lpips=self._pairs.mean("lpips"))
         flags = self._find_flags()
         # The recipe's order, whatever order the values were found in.
         scores = {key: scores[key] for key in self._prepared.recipe.measured}

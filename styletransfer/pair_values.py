@@ -1,5 +1,6 @@
 """Values that each pair has of its own, taken one output at a time."""
 
+import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -15,6 +16,7 @@ from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.structure import cfsd, ssim
 from styletransfer.metrics.style import weigh_layers
+from styletransfer.perceptual_values import PerceptualReferences
 from styletransfer.references import VggReferences, look
 from styletransfer.values import METRICS, Recipe, ReferenceImages
 from styletransfer.vgg import Vgg19, to_batch
@@ -32,10 +34,12 @@ class PairMeter:
         features: VggReferences,
         vgg: Vgg19,
         discriminator: PatchGan | None,
+        perceptual: PerceptualReferences | None,
         clock: StepClock,
     ) -> None:
         self._recipe, self._references, self._features = recipe, references, features
         self._vgg, self._discriminator, self._clock = vgg, discriminator, clock
+        self._perceptual = perceptual
         self._wanted = [key for key in recipe.measured if METRICS[key].per_pair]
         self._raw: dict[str, list[float]] = defaultdict(list)
 
@@ -59,6 +63,9 @@ class PairMeter:
         if self._discriminator is not None:
             with self._clock.measure("discriminator"):
                 self._note("adversarial", generator_loss(self._discriminator(batch)))
+        if self._perceptual is not None:
+            with self._clock.measure("lpips"):
+                self._note("lpips", self._perceptual.compare(contents, batch))
         if "cfsd" in self._wanted:
             with self._clock.measure("cfsd"):
                 self._note("cfsd", cfsd(content_maps, maps))
@@ -89,6 +96,10 @@ class PairMeter:
             if not np.isfinite(found[key]).all():
                 raise NonFiniteInput(f"{key} is not a finite number for every pair")
         return {key: found[key] for key in self._wanted}
+
+    def mean(self, key: str) -> float:
+        """Return the mean of what was measured of a metric; NaN if it was not."""
+        return float(np.mean(self._raw[key])) if key in self._raw else math.nan
 
     def _note(self, key: str, values: Tensor) -> None:
         self._raw[key].extend(values.tolist())

@@ -11,9 +11,10 @@ from styletransfer.devices import CPU
 from styletransfer.discriminator import PatchGan, load_discriminator
 from styletransfer.errors import WeightsMismatch
 from styletransfer.inception import FidInception
+from styletransfer.lpips import Lpips
 from styletransfer.values import ExtractorPin, Recipe
 from styletransfer.vgg import Vgg19, deepest_of
-from styletransfer.weights import load_inception, load_vgg
+from styletransfer.weights import load_inception, load_lpips, load_vgg
 
 
 def require_pin(extractors: Mapping[str, ExtractorPin], role: str) -> ExtractorPin:
@@ -54,6 +55,17 @@ def open_inception(
     return network
 
 
+def open_lpips(pin: ExtractorPin, weights_dir: Path | None, device: torch.device = CPU) -> Lpips:
+    """Return the pinned network of LPIPS.
+
+    Raises:
+        WeightsUnavailable, WeightsMismatch: the pinned weights are not to be had.
+    """
+    network, found = _load_lpips(pin.name, weights_dir, device)
+    _require_pinned(pin, found)
+    return network
+
+
 def open_discriminator(
     data: bytes | None, recipe: Recipe, device: torch.device = CPU
 ) -> PatchGan | None:
@@ -84,6 +96,12 @@ def _load_inception(
     name: str, weights_dir: Path | None, device: torch.device
 ) -> tuple[FidInception, str]:
     network, found = load_inception(name, weights_dir=weights_dir)
+    return network.to(device), found
+
+
+@lru_cache(maxsize=1)
+def _load_lpips(name: str, weights_dir: Path | None, device: torch.device) -> tuple[Lpips, str]:
+    network, found = load_lpips(name, weights_dir=weights_dir)
     return network.to(device), found
 
 

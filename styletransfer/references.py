@@ -83,6 +83,11 @@ def fid_key(
     return "fid-" + _key(references, parts, device)
 
 
+def lpips_key(references: ReferenceImages, lpips_sha256: str, device: torch.device = CPU) -> str:
+    """Name all that the LPIPS features of a reference set depend on."""
+    return "lpips-" + _key(references, {"lpips": lpips_sha256}, device)
+
+
 def _key(references: ReferenceImages, parts: dict[str, Any], device: torch.device) -> str:
     named = parts | arithmetic(device) | {"references": references.sha256, "form": _FORM}
     return sha256_of(named)
@@ -222,6 +227,11 @@ def recall_vgg_features(
         lambda: make_vgg_features(recipe, references, network, advance),
     )
     return VggReferences(recipe, read)
+
+
+def count_contents(references: ReferenceImages) -> int:
+    """Count the contents that are in a pair."""
+    return len({content for content, _ in references.pairs})
 
 
 def count_used(references: ReferenceImages) -> int:

@@ -11,10 +11,18 @@ from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import ShapeMismatch, TooFewSamples
 from styletransfer.inception import FEATURES
 from styletransfer.output_meter import OutputMeter, Prepared, seed_of
-from styletransfer.pinned import open_discriminator, open_inception, open_vgg, require_pin
+from styletransfer.perceptual_values import PerceptualReferences, recall_lpips_features
+from styletransfer.pinned import (
+    open_discriminator,
+    open_inception,
+    open_lpips,
+    open_vgg,
+    require_pin,
+)
 from styletransfer.pretrained import is_surrogate
 from styletransfer.references import (
     Progress,
+    count_contents,
     count_up,
     count_used,
     recall_vgg_features,
@@ -87,7 +95,8 @@ class Scorer:
         started = time.perf_counter()
         recipe, references = self._recipe, self._references
         reals = len(references.reals) * len(preparations_of(recipe))
-        advance = count_up(count_used(references) + reals, on_progress)
+        seen = count_contents(references) if "lpips" in recipe.needs else 0
+        advance = count_up(count_used(references) + reals + seen, on_progress)
         vgg = open_vgg(self._pins["vgg"], recipe, self._weights_dir, self._device)
         features = recall_vgg_features(
             recipe, references, vgg, self._pins["vgg"], self._cache_dir, advance
@@ -102,6 +111,7 @@ class Scorer:
             vgg=vgg,
             features=features,
             sets=sets,
+            perceptual=self._prepare_lpips(advance) if "lpips" in recipe.needs else None,
             discriminator=self._discriminator,
             device=self._device,
             batch=choose_batch(self._device, height * width),
@@ -158,6 +168,11 @@ class Scorer:
             self._cache_dir,
             advance,
         )
+
+    def _prepare_lpips(self, advance: Callable[[], None]) -> PerceptualReferences:
+        pin = self._pins["lpips"]
+        network = open_lpips(pin, self._weights_dir, self._device)
+        return recall_lpips_features(self._references, network, pin, self._cache_dir, advance)
 
     def _provenance(self, checkpoint_sha256: str, prepared: Prepared) -> dict[str, Any]:
         reals, pairs = len(self._references.reals), len(self._references.pairs)

@@ -1,5 +1,6 @@
 """Values that outputs have as a whole: distances between sets of Inception features."""
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -18,6 +19,7 @@ from styletransfer.metrics.frechet import KEPT_ROWS, FeatureStatistics, frechet_
 from styletransfer.metrics.interval import bootstrap_frechet, bootstrap_kernel
 from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
+from styletransfer.metrics.perceptual import artfid
 from styletransfer.references import fid_key, make_fid_features
 from styletransfer.values import Estimate, ExtractorPin, Image, Recipe, ReferenceImages
 
@@ -25,7 +27,7 @@ Rows = NDArray[np.float32]
 
 # How an image is prepared for the network -> the metrics that want it so.
 _USERS: Mapping[str, frozenset[str]] = {
-    "pytorch": frozenset({"fid_pytorch", "kid", "mifid"}),
+    "pytorch": frozenset({"fid_pytorch", "kid", "mifid", "artfid"}),
     "clean": frozenset({"fid_clean"}),
 }
 
@@ -89,18 +91,20 @@ class SetMeter:
             return []
         return find_memorised(torch.cat(found).cpu().numpy(), self._references.rows["pytorch"])
 
-    def values(self, seed: int) -> dict[str, Estimate]:
-        """Return the recipe's metrics of sets."""
+    def values(self, seed: int, *, lpips: float = math.nan) -> dict[str, Estimate]:
+        """Return the recipe's metrics of sets; ``lpips`` is the mean that ArtFID takes in."""
         rows = {name: torch.cat(found).cpu().numpy() for name, found in self._found.items()}
         with self._clock.measure("frechet"):
             return {
-                key: self._measure_sets(key, preparation, rows[preparation], seed)
+                key: self._measure_sets(key, preparation, rows[preparation], seed, lpips)
                 for preparation in rows
                 for key in self._recipe.measured
                 if key in _USERS[preparation]
             }
 
-    def _measure_sets(self, key: str, preparation: str, outputs: Rows, seed: int) -> Estimate:
+    def _measure_sets(
+        self, key: str, preparation: str, outputs: Rows, seed: int, lpips: float
+    ) -> Estimate:
         reals = self._references.rows[preparation]
         has_spread = len(reals) <= KEPT_ROWS
         if key == "kid":
@@ -112,6 +116,8 @@ class SetMeter:
         made = FeatureStatistics(kept_rows=max(KEPT_ROWS, len(outputs)))
         made.update(outputs)
         statistics = self._references.statistics[preparation]
+        if key == "artfid":
+            return Estimate(artfid(lpips, frechet_distance(made, statistics)))
         if has_spread:
             return Estimate(*bootstrap_frechet(made, statistics, seed=seed))
         return Estimate(frechet_distance(made, statistics))

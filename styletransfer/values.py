@@ -67,11 +67,13 @@ def _pair_metric(key: str, title: str, needs: str) -> MetricSpec:
 def _set_metric(
     key: str,
     title: str,
+    needs: str = "inception",
+    *,
     low: float | None = 0.0,
     interval: Literal["spread", "none"] = "spread",
 ) -> MetricSpec:
-    needs = frozenset({"inception"})
-    return MetricSpec(key, 1, "lower", False, needs, title, low=low, interval=interval)
+    named = frozenset(needs.split())
+    return MetricSpec(key, 1, "lower", False, named, title, low=low, interval=interval)
 
 
 METRICS: Mapping[str, MetricSpec] = {
@@ -89,6 +91,8 @@ METRICS: Mapping[str, MetricSpec] = {
         _set_metric("mifid", "MiFID", interval="none"),
         MetricSpec("ssim", 1, "higher", True, frozenset(), "SSIM to the content", low=-1, high=1),
         _pair_metric("cfsd", "CFSD", "vgg"),
+        _pair_metric("lpips", "LPIPS to the content", "lpips"),
+        _set_metric("artfid", "ArtFID", "inception lpips", low=1.0, interval="none"),
     )
 }
 

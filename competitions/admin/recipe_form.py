@@ -74,7 +74,7 @@ def _describe_choice(key: str) -> SafeString:
         "<span><strong>{}</strong> ({})<br><span class='quiet'>{}</span></span>",
         text.title,
         direction,
-        text.explanation,
+        " ".join(map(str, (text.explanation, *text.needs))),
     )
 
 

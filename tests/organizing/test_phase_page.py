@@ -13,7 +13,7 @@ from competitions.models import Competition, Phase, ReferenceSet, ScoringRecipe
 from competitions.models.phase import Direction
 from competitions.networks import Networks, pins_of
 from styletransfer import pretrained
-from styletransfer.surrogates import INCEPTION, PINS, VGG
+from styletransfer.surrogates import BY_ROLE, INCEPTION, PINS, VGG
 from styletransfer.values import ExtractorPin
 from tests.factories import (
     make_competition,
@@ -93,6 +93,19 @@ def test_a_phase_is_made_with_networks_and_metric_chosen_in_words() -> None:
     assert (phase.ranking_metric, phase.ranking_direction) == ("total", Direction.LOWER)
     assert phase.max_checkpoint_bytes == 256 * 2**20
     assert phase.memory_limit_bytes == 3 * 2**30
+
+
+def test_a_phase_pins_the_networks_that_its_recipe_needs_and_no_others() -> None:
+    desk = Desk()
+    desk.add()
+    phase = Phase.objects.get()
+    assert list(phase.extractors) == ["vgg", "inception"]
+    learned = make_recipe(competition=desk.competition, metrics=["total", "lpips"])
+    changes = desk.fields(recipe=learned.pk)
+    assert desk.client.post(page_of(phase), changes).status_code == 302
+    phase = Phase.objects.get()
+    # What was pinned stays; what the new recipe needs came to it.
+    assert phase.extractors == {role: PINS[name] for role, name in BY_ROLE.items()}
 
 
 def test_the_direction_follows_from_the_metric() -> None:

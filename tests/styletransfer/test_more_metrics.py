@@ -12,16 +12,17 @@ from styletransfer.metrics.interval import bootstrap_kernel, draw_indices
 from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
 from styletransfer.metrics.structure import cfsd, ssim
+from styletransfer.references import lpips_key
 from styletransfer.scoring import Scorer
-from styletransfer.surrogates import BY_ROLE, INCEPTION, PINS, VGG
+from styletransfer.surrogates import BY_ROLE, INCEPTION, LPIPS, PINS, VGG
 from styletransfer.values import METRICS, Image, Recipe, ReferenceImages
 from styletransfer.vgg import to_batch
-from styletransfer.weights import load_inception, load_vgg
+from styletransfer.weights import load_inception, load_lpips, load_vgg
 
 GOLDEN = Path(__file__).parent / "golden"
 SIDE = 48
 EXTRACTORS = {role: PINS[name] for role, name in BY_ROLE.items()}
-KEYS = ("ssim", "cfsd", "kid", "mifid", "fid_clean", "content")
+KEYS = ("ssim", "cfsd", "kid", "mifid", "fid_clean", "content", "lpips", "artfid")
 
 
 def make_image(seed: int) -> Image:
@@ -68,6 +69,21 @@ def test_each_is_the_value_of_its_definition(
     made, real = (network.features(images).numpy() for images in (outputs, references.reals))
     assert card.scores["kid"].value == pytest.approx(kernel_distance(made, real), rel=1e-9)
     assert card.scores["mifid"].value == pytest.approx(mifid(made, real), rel=1e-9)
+    judge, _ = load_lpips(LPIPS)
+    expected = [
+        judge(to_batch([output]), to_batch([content])).item()
+        for content, output in zip(contents, outputs, strict=True)
+    ]
+    assert card.per_pair["lpips"] == pytest.approx(expected, rel=1e-6)
+    fid = frechet_distance(
+        FeatureStatistics.from_features(made), FeatureStatistics.from_features(real)
+    )
+    found = card.scores["artfid"]
+    assert found.value == pytest.approx((1 + np.mean(expected)) * (1 + fid), rel=1e-6)
+    assert (found.low, found.high) == (None, None)
+    pins = card.provenance["extractors"]
+    assert pins["lpips"] == {**PINS[LPIPS].to_json(), "is_surrogate": True}
+    assert list(pins) == ["vgg", "inception", "lpips"]
     made, real = (network.clean_features(images).numpy() for images in (outputs, references.reals))
     clean = frechet_distance(
         FeatureStatistics.from_features(made), FeatureStatistics.from_features(real)
@@ -79,6 +95,7 @@ def test_identity_keeps_all_structure(references: ReferenceImages) -> None:
     same = [references.contents[content] for content, _ in references.pairs]
     card = make_scorer(references).score(same, checkpoint_sha256="c")
     assert card.per_pair["cfsd"] == [0.0] * len(same)
+    assert card.per_pair["lpips"] == [0.0] * len(same)
     assert card.per_pair["ssim"] == pytest.approx([1.0] * len(same), rel=1e-12)
 
 
@@ -89,8 +106,24 @@ def test_scores_do_not_depend_on_whether_features_were_cached(
     for _ in range(2):  # the first fills the cache
         cached = make_scorer(references, tmp_path).score(outputs, checkpoint_sha256="c")
         assert cached.scores_sha256 == fresh.scores_sha256
-    names = sorted(path.name[:4] for path in tmp_path.iterdir())
-    assert names == ["fid-", "fid-", "vgg-"]  # one of each preparation
+    names = sorted(path.name.partition("-")[0] for path in tmp_path.iterdir())
+    assert names == ["fid", "fid", "lpips", "vgg"]  # one of each preparation
+
+
+def test_another_weight_file_makes_another_cache_of_lpips(references: ReferenceImages) -> None:
+    keys = {lpips_key(references, sha256) for sha256 in ("1" * 64, "2" * 64)}
+    assert len(keys) == 2
+    assert lpips_key(replace(references, sha256="b" * 64), "1" * 64) not in keys
+
+
+def test_artfid_alone_measures_what_it_takes(
+    references: ReferenceImages, outputs: list[Image]
+) -> None:
+    whole = make_scorer(references).score(outputs, checkpoint_sha256="c")
+    alone = Scorer(Recipe(metrics=("artfid",)), references, EXTRACTORS)
+    card = alone.score(outputs, checkpoint_sha256="c")
+    assert card.scores == {"artfid": whole.scores["artfid"]}
+    assert card.per_pair == {}
 
 
 def test_values_and_intervals_keep_to_what_the_table_of_metrics_says(
