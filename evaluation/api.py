@@ -14,6 +14,7 @@ from competitions.pictures import serve_png
 from competitions.policies import is_organizer, may_see_outputs
 from competitions.ranking import keep_finite
 from evaluation.models import EvaluationRun, ImageScore, Output
+from evaluation.score_cards import readable_parts
 from submissions.api import SubmissionOut
 from submissions.models import Submission
 
@@ -55,9 +56,10 @@ class SubmissionDetailOut(SubmissionOut):
     def get_card(self, submission: Submission) -> Any:
         if self.run is None or self.run.card is None:
             return None
-        hidden = set() if self.shows_images else {"per_pair"}
-        hidden |= set() if self.is_organizer else {"flags"}
-        return keep_finite({key: part for key, part in self.run.card.items() if key not in hidden})
+        parts = readable_parts(
+            self.run.card, may_see_pairs=self.shows_images, is_organizer=self.is_organizer
+        )
+        return keep_finite(parts)
 
     def get_outputs(self, submission: Submission) -> list[dict[str, Any]] | None:
         if not self.shows_images:

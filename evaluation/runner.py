@@ -2,9 +2,9 @@
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -19,14 +19,16 @@ from evaluation.models import EvaluationRun, Stage
 from evaluation.overlap import has_cores_for_both, take_while_made
 from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
+from evaluation.second_pass import make_second_pass
 from evaluation.worker import sandboxes
 from styletransfer import calibration
 from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.devices import open_device
-from styletransfer.images import encode_png, encode_thumbnail
+from styletransfer.images import decode_png, encode_png, encode_thumbnail
 from styletransfer.pinned import open_vgg
 from styletransfer.scoring import Scorer
-from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages
+from styletransfer.second_pass import choose_order
+from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
 from submissions.models import Submission
 
 # One picture is enough to see that a generator loads and answers.
@@ -51,7 +53,7 @@ def perform(run: EvaluationRun, lease: Lease) -> None:
     with step(run, lease, "references"):
         references = load_references(phase.reference_set_id, phase.reference_set.sha256)
     if run.stage == Stage.CHECK:
-        generate(run, lease, references, pairs=CHECKED_PAIRS)
+        generate(run, lease, references, range(CHECKED_PAIRS))
         services.record_check_passed(run)
     else:
         evaluate(run, lease, references)
@@ -72,34 +74,56 @@ def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> N
             _reporter(lease, "scoring")(len(pictures), len(references.pairs))
 
     def make(put: Callable[[Image], None], gave_up: Callable[[], bool]) -> Stylised:
-        count = len(references.pairs)
-        return generate(run, lease, references, pairs=count, on_picture=put, gave_up=gave_up)
+        numbers = range(len(references.pairs))
+        return generate(run, lease, references, numbers, on_picture=put, gave_up=gave_up)
 
     take_while_made(make, take, at_once=has_cores_for_both(settings.EVALUATION_THREADS))
     with step(run, lease, "scoring"):
         card = meter.finish()
+    card = guard(run, lease, references, scorer, card, pictures)
     with step(run, lease, "recording"):
         pairs = list(Pair.objects.filter(reference_set=phase.reference_set).order_by("position"))
     services.record_scores(run, card, pairs=pairs, pictures=pictures)
+
+
+def guard(
+    run: EvaluationRun,
+    lease: Lease,
+    references: ReferenceImages,
+    scorer: Scorer,
+    card: ScoreCard,
+    pictures: Sequence[services.Picture],
+) -> ScoreCard:
+    """Look for what scores don't show; the card comes back with its scores as they were."""
+
+    def scored(number: int) -> Image:
+        return decode_png(pictures[number].png)
+
+    order = choose_order(len(pictures), scorer.seed(run.submission.sha256))
+    if order:
+        again = partial(generate, run, lease, references, name="order")
+        card = make_second_pass(run, lease, order, scored, again).add_to(card)
+    return card
 
 
 def generate(
     run: EvaluationRun,
     lease: Lease,
     references: ReferenceImages,
+    numbers: Sequence[int],
     *,
-    pairs: int,
+    name: str = "generating",
     on_picture: Callable[[Image], None] | None = None,
     gave_up: Callable[[], bool] = lambda: False,
 ) -> Stylised:
-    """Run the generator in a fresh sandbox over the first ``pairs`` pairs."""
+    """Run the generator in a fresh sandbox over some pairs, by their numbers."""
     phase = run.submission.phase
-    chosen = references.pairs[:pairs]
+    chosen = [references.pairs[number] for number in numbers]
     takes_style = any(each["role"] == "style" for each in run.submission.manifest["inputs"])
     limit_s = float(phase.time_limit_s)
     if run.stage == Stage.CHECK:
         limit_s = min(limit_s, CHECK_TIME_LIMIT_S)
-    with step(run, lease, "generating"), local_copy(run.submission) as checkpoint:
+    with step(run, lease, name), local_copy(run.submission) as checkpoint:
         made = sandboxes().run(
             GeneratorJob(
                 checkpoint=checkpoint,
@@ -116,12 +140,13 @@ def generate(
                 memory_bytes=phase.memory_limit_bytes,
                 cpu_threads=settings.EVALUATION_THREADS,
             ),
-            on_progress=_reporter(lease, "generating"),
+            on_progress=_reporter(lease, name),
             on_picture=on_picture,
             should_stop=lambda: lease.should_stop or gave_up(),
         )
-    run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
-    run.log = made.log
+    if name == "generating":
+        run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
+        run.log = made.log
     return made
 
 

@@ -66,7 +66,8 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
 
 def _deadline(submission: Submission) -> timedelta:
     pairs = submission.phase.reference_set.pairs.count()
-    allowed = timedelta(seconds=submission.phase.time_limit_s)
+    # Twice: the second pass over some of the pairs has the same limit.
+    allowed = 2 * timedelta(seconds=submission.phase.time_limit_s)
     return PREPARATION + allowed + SCORING_PER_PAIR * pairs
 
 

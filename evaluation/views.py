@@ -22,6 +22,7 @@ from competitions.templatetags.scores import NOTHING
 from evaluation import gallery
 from evaluation.comparison import best_before
 from evaluation.models import EvaluationRun, Output
+from evaluation.score_cards import readable_parts
 from submissions import services
 from submissions.models import Submission
 from submissions.stages import stages_of
@@ -101,16 +102,16 @@ def _visible_output(request: HttpRequest, uuid: UUID, position: int) -> Output:
 @never_cache
 @require_safe
 def score_card(request: HttpRequest, uuid: UUID) -> HttpResponse:
-    """Hand the score card out as a file; values of single pairs only where they are public."""
+    """Hand the score card out as a file, without what is not for this reader."""
     found = _visible(request.user, uuid)
     run = gallery.scoring_run(found)
     if run is None or run.card is None:
         raise Http404
-    card: dict[str, Any] = dict(run.card)
-    if not policies.may_see_outputs(request.user, found.phase):
-        card.pop("per_pair", None)
-    if not policies.is_organizer(request.user, found.phase.competition):
-        card.pop("flags", None)
+    card = readable_parts(
+        run.card,
+        may_see_pairs=policies.may_see_outputs(request.user, found.phase),
+        is_organizer=policies.is_organizer(request.user, found.phase.competition),
+    )
     response = JsonResponse(card, json_dumps_params={"indent": 2})
     response["Content-Disposition"] = f'attachment; filename="score-card-{found.pk}.json"'
     return response

@@ -129,7 +129,7 @@ class Scorer:
         prepared = self.prepare()
         return OutputMeter(
             prepared,
-            seed=seed_of(checkpoint_sha256, self._recipe_sha256, self._references.sha256),
+            seed=self.seed(checkpoint_sha256),
             provenance=self._provenance(checkpoint_sha256, prepared),
         )
 
@@ -156,6 +156,10 @@ class Scorer:
             if on_pair is not None:
                 on_pair(number, pairs)
         return meter.finish()
+
+    def seed(self, checkpoint_sha256: str) -> int:
+        """Return the seed of all that is drawn for a checkpoint: intervals, samples of pairs."""
+        return seed_of(checkpoint_sha256, self._recipe_sha256, self._references.sha256)
 
     def _prepare_sets(self, advance: Callable[[], None]) -> SetReferences:
         if len(self._references.reals) < 2 or len(self._references.pairs) < 2:

@@ -287,6 +287,7 @@ class ScoreCard:
         scores: by metric key; bit-identical for equal inputs, versions and threads.
         per_pair: by metric key, in the order of the pairs.
         flags: what looks odd about the outputs, see ``styletransfer.flags``.
+        guards: what was tried to find oddities, by its name: ``second_pass``, ``sensitivity``.
         measurements: times, memory, device; they differ from run to run.
         provenance: hashes and versions of all that went in.
     """
@@ -296,6 +297,13 @@ class ScoreCard:
     measurements: Mapping[str, Any] = field(default_factory=dict)
     provenance: Mapping[str, Any] = field(default_factory=dict)
     flags: Sequence[Mapping[str, Any]] = ()
+    guards: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    def with_guard(
+        self, name: str, found: Mapping[str, Any], flags: Sequence[Mapping[str, Any]]
+    ) -> Self:
+        """Return the same scores with what one more guard found."""
+        return replace(self, guards={**self.guards, name: found}, flags=[*self.flags, *flags])
 
     @property
     def scores_sha256(self) -> str:
@@ -309,6 +317,7 @@ class ScoreCard:
             "scores_sha256": self.scores_sha256,
             "per_pair": {key: list(values) for key, values in self.per_pair.items()},
             "flags": [dict(flag) for flag in self.flags],
+            "guards": {name: dict(found) for name, found in self.guards.items()},
             "measurements": dict(self.measurements),
             "provenance": dict(self.provenance),
         }

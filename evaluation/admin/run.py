@@ -13,6 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin
 from competitions.templatetags.scores import NOTHING, duration
+from evaluation.flag_texts import flag_lines
 from evaluation.models import EvaluationRun
 from evaluation.templatetags.steps import step_name
 
@@ -46,6 +47,7 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
         "took",
         "steps_shown",
         "versions_shown",
+        "flags_shown",
         "log_shown",
         "card_shown",
     )
@@ -104,6 +106,11 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
     @admin.display(description=_("versions"))
     def versions_shown(self, run: EvaluationRun) -> SafeString:
         return _pre(json.dumps(run.versions, indent=2, sort_keys=True))
+
+    @admin.display(description=_("what was noticed"))
+    def flags_shown(self, run: EvaluationRun) -> SafeString:
+        lines = format_html_join("", "<li>{}</li>", [(line,) for line in flag_lines(run)])
+        return format_html('<ul class="plain">{}</ul>', lines or NOTHING)
 
     @admin.display(description=_("log"))
     def log_shown(self, run: EvaluationRun) -> SafeString:

@@ -6,7 +6,7 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import median
@@ -23,6 +23,7 @@ from styletransfer.manifest import Manifest
 from styletransfer.pretrained import OFFICIAL, extractor_pin
 from styletransfer.progress import show_progress
 from styletransfer.scoring import Scorer
+from styletransfer.second_pass import choose_order, pass_again
 from styletransfer.values import METRICS, ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
 
 EXAMPLES = """\
@@ -90,8 +91,9 @@ def run(arguments: argparse.Namespace) -> None:
     if task.left_out:
         print(f"left out, for want of files: {', '.join(task.left_out)}", file=sys.stderr)
     checkpoint = arguments.generator.read_bytes()
-    generator = load_generator(checkpoint, read_manifest(arguments.manifest))
-    outputs, milliseconds = generate(generator, references)
+    manifest = read_manifest(arguments.manifest)
+    generator = load_generator(checkpoint, manifest)
+    outputs, milliseconds = generate(generator, references, range(len(references.pairs)))
     scorer = Scorer(
         task.recipe,
         replace(references, sha256=task.references_sha256 or references.sha256),
@@ -105,6 +107,14 @@ def run(arguments: argparse.Namespace) -> None:
     with show_progress("scoring") as report:
         sha256 = hashlib.sha256(checkpoint).hexdigest()
         card = scorer.score(outputs, checkpoint_sha256=sha256, on_pair=report)
+
+    def again(numbers: Sequence[int]) -> list[Image]:
+        anew = load_generator(checkpoint, manifest)
+        return generate(anew, references, numbers, title="checking order")[0]
+
+    order = choose_order(len(outputs), scorer.seed(sha256))
+    if order:
+        card = pass_again(order, outputs.__getitem__, again).add_to(card)
     write_card(arguments.out, card, measure(generator, milliseconds), task)
     print_scores(card)
 
@@ -175,16 +185,23 @@ def _pin(
     return extractor_pin(name or OFFICIAL[role], weights_dir=weights)
 
 
-def generate(generator: Generator, references: ReferenceImages) -> tuple[list[Image], list[float]]:
-    """Return one output per pair, and how many milliseconds each took."""
+def generate(
+    generator: Generator,
+    references: ReferenceImages,
+    numbers: Sequence[int],
+    *,
+    title: str = "generating",
+) -> tuple[list[Image], list[float]]:
+    """Return the outputs of some pairs in their order, and how many milliseconds each took."""
     outputs, milliseconds = [], []
-    with show_progress("generating") as report:
-        for number, (content, style) in enumerate(references.pairs, start=1):
+    with show_progress(title) as report:
+        for number in numbers:
+            content, style = references.pairs[number]
             started = time.perf_counter()
             floats = stylise(generator, references.contents[content], references.styles[style])
             outputs.append(to_pixels(floats))
             milliseconds.append((time.perf_counter() - started) * 1000)
-            report(number, len(references.pairs))
+            report(len(outputs), len(numbers))
     return outputs, milliseconds
 
 

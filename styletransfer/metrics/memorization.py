@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from styletransfer.errors import MetricInputError, ShapeMismatch
+from styletransfer.errors import MetricInputError, ShapeMismatch, TooFewSamples
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
 
 Matrix = NDArray[np.float64]
@@ -35,6 +35,28 @@ def nearest_distance(outputs: ArrayLike, references: ArrayLike) -> float:
         for start in range(0, len(made), BLOCK_ROWS)
     ]
     return float(np.clip(np.concatenate(nearest), 0, 1).mean())
+
+
+def separation(references: ArrayLike) -> float:
+    """Measure how near references are to one another: to what a distance of outputs compares.
+
+    Args:
+        references: ``(m, d)`` features, m >= 2. Of more than 512 the first 512 are each compared
+            with all others.
+
+    Returns:
+        the mean over references of the smallest ``1 - |cos|`` to any other, between 0 and 1.
+
+    Raises:
+        TooFewSamples: fewer than two references.
+        ShapeMismatch, NonFiniteInput: as for ``nearest_distance``.
+    """
+    known = _directions("references", references)
+    if len(known) < 2:
+        raise TooFewSamples("references are near to one another only where there are two of them")
+    likeness = np.abs(known[:BLOCK_ROWS] @ known.T)
+    np.fill_diagonal(likeness, 0)
+    return float(np.clip(1 - likeness.max(axis=1), 0, 1).mean())
 
 
 def mifid(outputs: ArrayLike, references: ArrayLike, eps: float = 0.1) -> float:

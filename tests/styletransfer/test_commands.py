@@ -18,12 +18,14 @@ from evaluation.demo.baselines import identity_baseline
 from styletransfer.commands.schema import read_schema
 from styletransfer.discriminator import PatchGan, save_discriminator
 from styletransfer.images import decode_png, encode_png, pixels_sha256
-from styletransfer.scoring import Scorer
+from styletransfer.scoring import Scorer, seed_of
+from styletransfer.second_pass import choose_order
 from styletransfer.surrogates import INCEPTION, PINS, VGG
 from styletransfer.values import Image, Recipe, ReferenceImages, hash_references
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 48
+NAMED = ("checkpoint", "recipe", "references")
 SURROGATES = ("--vgg", VGG, "--inception", INCEPTION)
 
 
@@ -136,6 +138,14 @@ def test_a_card_made_at_home_holds_what_the_scorer_finds(home: Path, whole: dict
     assert card["measurements"]["parameters"] >= 0
     assert card["measurements"]["ms_per_image"] > 0
     jsonschema.validate(card, json.loads(read_schema()))
+
+
+def test_some_pairs_are_made_again_at_home_as_on_the_platform(whole: dict[str, Any]) -> None:
+    second = whole["guards"]["second_pass"]
+    seed = seed_of(*(whole["provenance"][f"{name}_sha256"] for name in NAMED))
+    assert tuple(second["pairs"]) == choose_order(4, seed)
+    assert (second["largest"], second["failure"]) == ([0, 0], None)
+    assert [flag["code"] for flag in whole["flags"]] == []
 
 
 def test_what_there_are_no_files_for_is_left_out_and_the_rest_stays_equal(

@@ -97,3 +97,13 @@ def test_outputs_near_the_references_are_flagged() -> None:
     assert [flag.code for flag in near] == ["near_references"]
     assert near[0].value < 0.1
     assert find_memorised(random.normal(size=(8, 64)), reals) == []
+
+
+def test_features_that_all_point_one_way_are_compared_with_one_another() -> None:
+    """As the surrogate's do: every image is then near every other, learned by heart or not."""
+    random = np.random.default_rng(0)
+    reals = 1 + 0.1 * random.normal(size=(20, 64))
+    others = 1 + 0.1 * random.normal(size=(8, 64))
+    assert find_memorised(others, reals) == []
+    near = find_memorised(reals[:8] + 0.05 * random.normal(size=(8, 64)), reals)
+    assert [flag.code for flag in near] == ["near_references"]

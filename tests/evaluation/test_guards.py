@@ -1,0 +1,119 @@
+"""Generators that cheat each way go through the worker and a real sandbox, and are flagged."""
+
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+
+import pytest
+
+from competitions.models import Phase
+from evaluation.demo.baselines import identity_baseline, style_paste_baseline, trained_baseline
+from evaluation.flag_texts import flag_lines
+from evaluation.lease import Lease
+from evaluation.models import EvaluationRun
+from evaluation.sandbox import SandboxStopped, SandboxUnavailable, Stylised
+from evaluation.second_pass import make_second_pass
+from evaluation.worker import sandboxes
+from styletransfer.errors import CheckpointRejected
+from styletransfer.second_pass import UNAVAILABLE, SecondPass, choose_order
+from styletransfer.values import ReferenceImages
+from tests.evaluation.gallery_of_cheats import (
+    PAIRS,
+    Entry,
+    demo_references,
+    evaluate,
+    flags_of,
+    open_phase,
+    recalls,
+    shifted_copy,
+)
+from tests.factories import make_submission, make_team
+
+pytestmark = pytest.mark.django_db(transaction=True)
+ALL = list(range(PAIRS))
+
+
+@pytest.fixture(name="references", scope="module")
+def draw_references() -> ReferenceImages:
+    return demo_references()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _close_sandboxes() -> Iterator[None]:
+    yield
+    sandboxes().close()
+    sandboxes.cache_clear()
+
+
+@pytest.fixture(name="phase")
+def make_phase_of_photographs(references: ReferenceImages) -> Phase:
+    return open_phase(references)
+
+
+def test_a_trained_generator_is_not_flagged(phase: Phase) -> None:
+    baseline = trained_baseline()
+    run = evaluate(Entry(baseline.checkpoint, baseline.manifest), phase)
+    assert run.card is not None
+    assert flags_of(run) == {}
+    second = run.card["guards"]["second_pass"]
+    assert len(second["pairs"]) == 2
+    assert (second["largest"], second["share"], second["failure"]) == ([0, 0], [0, 0], None)
+    assert run.steps["order"] > 0
+
+
+def test_copies_are_flagged_also_when_they_are_disguised(phase: Phase) -> None:
+    identity, paste = identity_baseline(), style_paste_baseline()
+    for code, entry in (
+        ("copies_content", Entry(identity.checkpoint, identity.manifest)),
+        ("copies_style", Entry(paste.checkpoint, paste.manifest)),
+        ("copies_content", shifted_copy("content")),
+        ("copies_style", shifted_copy("style")),
+    ):
+        run = evaluate(entry, phase)
+        assert flags_of(run)[code] == ALL
+        assert any("nearly their" in line for line in flag_lines(run))
+
+
+def test_declared_baselines_are_exempt_from_the_flags_of_copies_alone(phase: Phase) -> None:
+    identity = identity_baseline()
+    team = make_team(phase=phase, is_baseline=True)
+    run = evaluate(Entry(identity.checkpoint, identity.manifest), phase, team=team)
+    assert flags_of(run)["copies_content"] == ALL  # the card says what is there
+    assert flag_lines(run) == []
+    assert run.card is not None
+    run.card["flags"].append({"code": "depends_on_order", "pairs": [1], "value": 3.0})
+    assert len(flag_lines(run)) == 1
+
+
+def test_reference_images_that_a_graph_has_learned_by_heart_are_flagged(
+    phase: Phase, references: ReferenceImages
+) -> None:
+    run = evaluate(recalls(references.contents, references.reals), phase)
+    assert "near_references" in flags_of(run)
+    assert "copies_content" not in flags_of(run)
+
+
+@pytest.mark.parametrize("code", ["generator_crashed", "too_slow", "non_finite_output"])
+def test_a_generator_that_fails_in_the_second_pass_is_flagged(code: str) -> None:
+    found = second_pass_that(CheckpointRejected(code))
+    assert found.failure == code
+    assert [flag.code for flag in found.flags()] == ["fails_second_pass"]
+
+
+def test_a_sandbox_that_fails_in_the_second_pass_blames_nobody() -> None:
+    found = second_pass_that(SandboxUnavailable("no memory left"))
+    assert found.failure == UNAVAILABLE
+    assert found.flags() == []
+
+
+def test_a_submission_that_is_taken_over_in_the_second_pass_is_left_to_the_other() -> None:
+    with pytest.raises(SandboxStopped):
+        second_pass_that(SandboxStopped())
+
+
+def second_pass_that(error: Exception) -> SecondPass:
+    def fail(_numbers: Sequence[int]) -> Stylised:
+        raise error
+
+    run = EvaluationRun(submission=make_submission())
+    lease = Lease(run.submission, deadline=timedelta(minutes=1))
+    return make_second_pass(run, lease, choose_order(PAIRS, 0), [].__getitem__, fail)
