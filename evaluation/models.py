@@ -2,8 +2,10 @@
 
 from typing import Self
 
+from django.conf import settings
 from django.db import models
-from django.db.models import Q
+from django.db.models import BooleanField, Case, Q, Value, When
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -149,3 +151,45 @@ class Output(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id} ({self.pair_id})"
+
+
+class WorkerQuerySet(models.QuerySet["Worker"]):
+    # All by the database's clock: that of a worker's machine may be wrong.
+    def online(self) -> Self:
+        return self.filter(self._is_online())
+
+    def with_presence(self) -> Self:
+        """Add ``is_online`` to each row."""
+        present = When(self._is_online(), then=Value(True))
+        return self.annotate(
+            is_online=Case(present, default=Value(False), output_field=BooleanField())
+        )
+
+    @staticmethod
+    def _is_online() -> Q:
+        return Q(ended_at__isnull=True, seen_at__gt=Now() - settings.WORKER_SILENCE)
+
+
+class Worker(models.Model):
+    """A worker process as it described itself, and when it was last heard of."""
+
+    name = models.CharField(_("name"), max_length=120, unique=True)
+    version = models.CharField(_("version"), max_length=40)
+    device = models.CharField(_("device"), max_length=120)
+    threads = models.PositiveSmallIntegerField(_("threads"))
+    queues = models.JSONField(_("queues"), default=list)
+    # What it found when it tried its sandbox; "is_ok" and, where that is false, "problem".
+    sandbox_check = models.JSONField(_("check of the sandbox"), default=dict)
+    started_at = models.DateTimeField(_("started at"))
+    seen_at = models.DateTimeField(_("last seen at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    objects = WorkerQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("worker")
+        verbose_name_plural = _("workers")
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name

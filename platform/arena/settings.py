@@ -276,6 +276,9 @@ REST_FRAMEWORK = {
 # --- Work: the database row is the truth, a message only a hint -------------------------------
 EVALUATION_LEASE = timedelta(seconds=env_int("ARENA_LEASE_SECONDS", 20))
 EVALUATION_HEARTBEAT = timedelta(seconds=env_int("ARENA_HEARTBEAT_SECONDS", 2))
+# Each worker writes into the database that it is there; three missed beats, and it is not.
+WORKER_BEAT = timedelta(seconds=env_int("ARENA_WORKER_BEAT_SECONDS", 10))
+WORKER_SILENCE = 3 * WORKER_BEAT
 EVALUATION_THREADS = env_int("ARENA_THREADS", 1)
 EVALUATION_DEVICE = env_str("ARENA_DEVICE") or "cpu"
 EVALUATION_MAX_FAULTS = env_int("ARENA_MAX_FAULTS", 5)
