@@ -24,6 +24,7 @@ from django.utils.translation import ngettext
 
 from competitions.models import ImageRole, Pair, Phase, ReferenceImage
 from competitions.spreadsheets import disarm
+from styletransfer.values import hash_pairs
 
 FOLDERS = {ImageRole.CONTENT: "contents", ImageRole.STYLE: "styles"}
 COLUMNS = (
@@ -107,7 +108,7 @@ def pack_pairs(phase: Phase) -> PairsZip:
     texts = [
         ("README.txt", _readme(phase, len(pairs))),
         ("pairs.csv", _pairs_csv(pairs, paths)),
-        ("recipe.json", json.dumps(describe(phase, len(pairs)), indent=2) + "\n"),
+        ("recipe.json", json.dumps(describe(phase, pairs), indent=2) + "\n"),
     ]
     shown = [*texts, [image.pixels_sha256 for image in images.values()]]
     frozen_at = phase.reference_set.frozen_at or phase.reference_set.created_at
@@ -130,7 +131,7 @@ def path_of(image: ReferenceImage) -> str:
     return f"{FOLDERS[ImageRole(image.role)]}/{image.position:04d}-{name}.png"
 
 
-def describe(phase: Phase, pairs: int) -> dict[str, object]:
+def describe(phase: Phase, pairs: Sequence[Pair]) -> dict[str, object]:
     """Return how the phase scores; ``recipe`` is what ``Recipe.from_json`` reads."""
     return {
         "competition": phase.competition.slug,
@@ -140,7 +141,10 @@ def describe(phase: Phase, pairs: int) -> dict[str, object]:
         "reference_set": {
             "sha256": phase.reference_set.sha256,
             "image_size": phase.reference_set.image_size,
-            "pairs": pairs,
+            "pairs": len(pairs),
+            "pairs_sha256": hash_pairs(
+                [(pair.content.pixels_sha256, pair.style.pixels_sha256) for pair in pairs]
+            ),
         },
         "ranking": {"metric": phase.ranking_metric, "direction": phase.ranking_direction},
         "extractors": {role: pin.to_json() for role, pin in phase.extractors.items()},

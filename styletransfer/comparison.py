@@ -2,11 +2,13 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import isclose
+from statistics import fmean
 from typing import Any, Literal
 
-from styletransfer.errors import StyleTransferError
+from styletransfer.errors import InvalidScoreCard, StyleTransferError
 from styletransfer.metrics.interval import bootstrap_mean
-from styletransfer.values import METRICS
+from styletransfer.values import METRICS, ScoreCard
 
 Verdict = Literal["first", "second", "open"]
 
@@ -37,51 +39,78 @@ class Difference:
         return self.second - self.first
 
 
-def compare_cards(first: Mapping[str, Any], second: Mapping[str, Any]) -> list[Difference]:
+def compare_cards(first: ScoreCard, second: ScoreCard) -> list[Difference]:
     """Compare the metrics that both cards hold.
 
     Values of pairs are resampled together (a paired bootstrap, 1,000 times): what is hard about a
     pair is hard for both, and drops out.
 
     Args:
-        first: a score card as ``ScoreCard.to_json`` writes it.
-        second: another one, of the same recipe and reference set.
+        first: a score card.
+        second: another one, of the same recipe, reference set, networks and metric versions.
 
     Raises:
-        NotComparable: recipe or reference set differ, or a card lacks what a card has.
+        NotComparable: they differ in one of these, or hold no metric in common.
     """
-    _require_same(first, second)
-    seed = int(str(first["provenance"]["references_sha256"])[:16], 16)
-    keys = [key for key in first["scores"] if key in second["scores"]]
+    seed = _require_same(first, second)
+    keys = [key for key in first.scores if key in second.scores]
+    if not keys:
+        raise NotComparable("the cards have no metric in common")
     return [_difference(key, first, second, seed) for key in keys]
 
 
-def _require_same(first: Mapping[str, Any], second: Mapping[str, Any]) -> None:
-    for name, what in (("recipe_sha256", "recipes"), ("references_sha256", "reference sets")):
-        try:
-            ours, theirs = first["provenance"][name], second["provenance"][name]
-        except (KeyError, TypeError) as error:
-            raise NotComparable(f"not a score card: {name} is missing") from error
-        if ours != theirs:
-            raise NotComparable(f"the cards are of different {what}: {ours[:12]} and {theirs[:12]}")
+def _require_same(first: ScoreCard, second: ScoreCard) -> int:
+    """Return the seed that comparing cards of this reference set draws by."""
+    ours, theirs = first.provenance, second.provenance
+    try:
+        for name, what in (("recipe_sha256", "recipes"), ("references_sha256", "reference sets")):
+            if ours[name] != theirs[name]:
+                raise NotComparable(
+                    f"the cards are of different {what}: {ours[name][:12]} and {theirs[name][:12]}"
+                )
+        _require_equal_parts(ours["extractors"], theirs["extractors"], "networks for")
+        _require_equal_parts(_versions(first), _versions(second), "versions of")
+        return int(ours["references_sha256"][:16], 16)
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, NotComparable):
+            raise
+        raise InvalidScoreCard("not a score card: its provenance is incomplete") from error
 
 
-def _difference(
-    key: str, first: Mapping[str, Any], second: Mapping[str, Any], seed: int
-) -> Difference:
-    values = [float(card["scores"][key]["value"]) for card in (first, second)]
-    pairs = [card.get("per_pair", {}).get(key) for card in (first, second)]
+def _require_equal_parts(ours: Mapping[str, Any], theirs: Mapping[str, Any], what: str) -> None:
+    for name in ours.keys() & theirs.keys():
+        if ours[name] != theirs[name]:
+            raise NotComparable(f"the cards were made with different {what} {name}")
+
+
+def _versions(card: ScoreCard) -> Mapping[str, Any]:
+    if "metrics" in card.provenance:
+        return {key: each["version"] for key, each in card.provenance["metrics"].items()}
+    return dict(card.provenance["metric_versions"])  # as cards had it at first
+
+
+def _difference(key: str, first: ScoreCard, second: ScoreCard, seed: int) -> Difference:
+    values = first.scores[key].value, second.scores[key].value
+    pairs = first.per_pair.get(key), second.per_pair.get(key)
     if pairs[0] is None or pairs[1] is None:
-        return Difference(key, values[0], values[1], None, None, "open")
-    low, high = _interval(pairs[0], pairs[1], seed)
-    return Difference(key, values[0], values[1], low, high, _verdict(key, low, high))
+        return Difference(key, *values, None, None, "open")
+    low, high = _interval(key, values, (pairs[0], pairs[1]), seed)
+    return Difference(key, *values, low, high, _verdict(key, low, high))
 
 
-def _interval(first: Sequence[float], second: Sequence[float], seed: int) -> tuple[float, float]:
-    if len(first) != len(second):
-        raise NotComparable(f"the cards have {len(first)} and {len(second)} pairs")
-    differences = [b - a for a, b in zip(first, second, strict=True)]
-    _, low, high = bootstrap_mean(differences, seed=seed)
+def _interval(
+    key: str,
+    values: tuple[float, float],
+    pairs: tuple[Sequence[float], Sequence[float]],
+    seed: int,
+) -> tuple[float, float]:
+    if len(pairs[0]) != len(pairs[1]):
+        raise NotComparable(f"the cards have {len(pairs[0])} and {len(pairs[1])} pairs")
+    for value, some in zip(values, pairs, strict=True):
+        # Only scores are hashed: the values of pairs have to bear them out.
+        if not some or not isclose(fmean(some), value, rel_tol=1e-9, abs_tol=1e-12):
+            raise InvalidScoreCard(f"the values of pairs are not those that {key} is the mean of")
+    _, low, high = bootstrap_mean([b - a for a, b in zip(*pairs, strict=True)], seed=seed)
     return low, high
 
 

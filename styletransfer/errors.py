@@ -48,14 +48,18 @@ class CheckpointRejected(StyleTransferError):
 
     def __str__(self) -> str:
         sentence = REFUSALS.get(self.code, f"The checkpoint was refused ({self.code}).")
-        if not self.facts:
-            return sentence
-        details = ", ".join(f"{name}: {value}" for name, value in self.facts.items())
-        return f"{sentence} ({details})"
+        details = [
+            f"{name}: {_list(value)}" for name, value in self.facts.items() if name != "problem"
+        ]
+        return f"{sentence} ({', '.join(details)})" if details else sentence
 
     def __reduce__(self) -> tuple[object, ...]:
         # An exception pickles its positional arguments only, and this one crosses processes.
         return _rebuild_rejection, (self.code, self.facts)
+
+
+def _list(value: object) -> object:
+    return " ".join(str(part) for part in value) if isinstance(value, list) else value
 
 
 def _rebuild_rejection(code: str, facts: dict[str, object]) -> CheckpointRejected:
@@ -64,6 +68,10 @@ def _rebuild_rejection(code: str, facts: dict[str, object]) -> CheckpointRejecte
 
 class InvalidRecipe(StyleTransferError, ValueError):
     """A scoring recipe contradicts itself; its organizer has to change it."""
+
+
+class InvalidScoreCard(StyleTransferError, ValueError):
+    """Something is no score card, or one that was changed after it was made."""
 
 
 class MetricInputError(StyleTransferError, ValueError):

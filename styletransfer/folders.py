@@ -2,7 +2,7 @@
 
 import csv
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,8 +10,8 @@ from pathlib import Path
 from styletransfer.clock import count_cores
 from styletransfer.errors import StyleTransferError
 from styletransfer.images import ImageRejected, decode_png, pixels_sha256
-from styletransfer.references import require_consistent
-from styletransfer.values import Image, ReferenceImages, hash_references
+from styletransfer.references import Progress, count_up, require_consistent
+from styletransfer.values import Image, ReferenceImages, hash_pairs, hash_references
 
 # Pillow decodes without holding the interpreter; what waits decoded has to fit into memory.
 _THREADS = min(count_cores(), 16)
@@ -74,7 +74,11 @@ class Folder:
 
 
 def read_references(
-    contents: Folder, styles: Folder, reals: Folder | None, pairs: Path | None
+    contents: Folder,
+    styles: Folder,
+    reals: Folder | None,
+    pairs: Path | None,
+    on_progress: Progress | None = None,
 ) -> ReferenceImages:
     """Read a reference set.
 
@@ -84,20 +88,21 @@ def read_references(
         reals: images of the target style for FID, if there are any.
         pairs: a CSV file with the columns ``content`` and ``style``; without one each content
             image gets a style image, in turn.
+        on_progress: is told how many pictures have been read.
 
     Raises:
-        FolderProblem: a file is missing, or no PNG, or the table can't be read.
-        ShapeMismatch: the pictures differ in size.
+        FolderProblem: a file is missing, or no PNG, or of another size than the others, or the
+            table can't be read.
     """
     if pairs is not None:
         chosen = read_pairs(pairs, contents, styles)
     else:
         chosen = [(index, index % len(styles.files)) for index in range(len(contents.files))]
-    images = {
-        "content": list(contents.images()),
-        "style": list(styles.images()),
-        "real": list(reals.images()) if reals else [],
-    }
+    folders = {"content": contents, "style": styles} | ({"real": reals} if reals else {})
+    advance = count_up(sum(len(each.files) for each in folders.values()), on_progress)
+    images: dict[str, list[Image]] = {"real": []}
+    images |= {role: _read_all(folder, advance) for role, folder in folders.items()}
+    _require_one_size([(folders[role], some) for role, some in images.items() if some])
     return ReferenceImages(
         contents=images["content"],
         styles=images["style"],
@@ -137,7 +142,39 @@ def read_image(file: Path) -> Image:
     try:
         return decode_png(file.read_bytes())
     except ImageRejected as error:
-        raise FolderProblem(f"{file}: {error}; pictures have to be 8-bit RGB PNG") from error
+        raise FolderProblem(
+            f"{file} can't be used ({error}): pictures have to be 8-bit RGB PNG files"
+        ) from error
+
+
+def _read_all(folder: Folder, advance: Callable[[], None]) -> list[Image]:
+    found = []
+    for image in folder.images():
+        found.append(image)
+        advance()
+    return found
+
+
+def _require_one_size(read: Sequence[tuple[Folder, Sequence[Image]]]) -> None:
+    sized = [
+        (file, image.shape[:2])
+        for folder, images in read
+        for file, image in zip(folder.files, images, strict=True)
+    ]
+    first, size = sized[0]
+    for file, other in sized:
+        if other != size:
+            raise FolderProblem(
+                f"{file} has {other[1]} x {other[0]} pixels, {first} has {size[1]} x {size[0]}: "
+                "all pictures have to be of one size"
+            )
+
+
+def hash_pairs_of(references: ReferenceImages) -> str:
+    """Name the pairs by their pictures; see ``hash_pairs``."""
+    contents = [pixels_sha256(image) for image in references.contents]
+    styles = [pixels_sha256(image) for image in references.styles]
+    return hash_pairs([(contents[content], styles[style]) for content, style in references.pairs])
 
 
 def _hash(images: Mapping[str, list[Image]], pairs: list[tuple[int, int]]) -> str:

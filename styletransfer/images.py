@@ -29,7 +29,8 @@ class ImageRejected(StyleTransferError, ValueError):
         self.code = code
         self.facts = facts
         details = ", ".join(f"{key}: {value}" for key, value in facts.items())
-        super().__init__(f"{code.replace('_', ' ')} ({details})" if details else code)
+        words = code.replace("_", " ")
+        super().__init__(f"{words} ({details})" if details else words)
 
 
 def read_png_size(data: bytes) -> tuple[int, int]:

@@ -1,8 +1,8 @@
 """A progress bar on the terminal, for what takes longer than a second."""
 
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Timer
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
@@ -27,14 +27,17 @@ def show_progress(title: str) -> Iterator[Report]:
     )
     bar = Progress(*columns, console=console, transient=True, disable=not console.is_terminal)
     task = bar.add_task(title, total=None)
-    started = time.monotonic()
+    # By a clock of its own: the first step alone may take long.
+    clock = Timer(SHOWN_AFTER_S, bar.start)
+    clock.daemon = True
+    clock.start()
 
     def report(done: int, of: int) -> None:
-        if not bar.live.is_started and time.monotonic() - started > SHOWN_AFTER_S:
-            bar.start()
         bar.update(task, completed=done, total=of)
 
     try:
         yield report
     finally:
+        clock.cancel()
+        clock.join()
         bar.stop()

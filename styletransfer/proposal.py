@@ -24,6 +24,7 @@ SENTENCES: Mapping[str, str] = {
     "named_content": "One input is named after contents.",
     "in_their_order": "The inputs' names don't tell; most graphs take the content first.",
     "halved_in_graph": "The graph halves its pictures until a multiple of {multiple_of} is needed.",
+    "never_halved": "The graph never halves its pictures: any size will do.",
     "scaled_at_start": "What the graph does to its input first brings this range into its own.",
     "scaled_at_end": "What the graph does last brings its own range into this one.",
     "usual_for_architecture": "Nearly all checkpoints of this architecture were trained so.",

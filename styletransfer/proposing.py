@@ -195,6 +195,8 @@ def _guess_size(graph: Graph, content: onnx.ValueInfoProto) -> tuple[object, Rea
     if len(sides) == 4 and sides[2] is not None and sides[3] is not None:
         return {"fixed": [sides[2], sides[3]]}, Reason("fixed_in_graph")
     multiple = min(graph.find_multiple(), _LARGEST_MULTIPLE)
+    if multiple == 1:
+        return {"multiple_of": 1}, Reason("never_halved")
     return {"multiple_of": multiple}, Reason("halved_in_graph", {"multiple_of": multiple})
 
 

@@ -4,13 +4,13 @@ import hashlib
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from styletransfer.errors import InvalidRecipe
+from styletransfer.errors import InvalidRecipe, InvalidScoreCard
 
 Image = NDArray[np.uint8]
 """RGB pixels, ``(H, W, 3)``."""
@@ -204,6 +204,9 @@ class Recipe:
         Raises:
             InvalidRecipe: a name is unknown, a value has the wrong type or contradicts another.
         """
+        unknown = sorted(set(data) - {each.name for each in fields(cls)})
+        if unknown:
+            raise InvalidRecipe(f"a recipe has no {', '.join(unknown)}")
         try:
             return cls(**data)
         except InvalidRecipe:
@@ -241,8 +244,10 @@ class Estimate:
     high: float | None = None
 
     def to_json(self) -> dict[str, float | None]:
-        """Return plain JSON values."""
-        return asdict(self)
+        """Return plain JSON values; a whole number is written as 2.0, as it is read again."""
+        return {
+            name: None if number is None else float(number) for name, number in asdict(self).items()
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -277,6 +282,11 @@ def hash_references(
     """
     described = {"image_size": image_size, "images": pixel_hashes, "pairs": pairs}
     return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
+
+
+def hash_pairs(pixel_hashes: Sequence[tuple[str, str]]) -> str:
+    """Name the public part of a reference set by its pixels: content and style of each pair."""
+    return sha256_of([list(pair) for pair in pixel_hashes])
 
 
 @dataclass(frozen=True, slots=True)
@@ -321,3 +331,44 @@ class ScoreCard:
             "measurements": dict(self.measurements),
             "provenance": dict(self.provenance),
         }
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read what ``to_json`` wrote, now or by an earlier version.
+
+        Raises:
+            InvalidScoreCard: it is something else, or its scores are not those that were hashed.
+        """
+        try:
+            card = cls._read(data)
+            stated = data["scores_sha256"]  # type: ignore[index]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise InvalidScoreCard("not a score card") from error
+        if card.scores_sha256 != stated:
+            raise InvalidScoreCard(
+                "its scores are not those that its scores_sha256 was taken of: it was changed "
+                "after it was made"
+            )
+        return card
+
+    @classmethod
+    def _read(cls, data: Any) -> Self:
+        return cls(
+            scores={
+                str(key): Estimate(
+                    float(each["value"]), _number(each["low"]), _number(each["high"])
+                )
+                for key, each in data["scores"].items()
+            },
+            per_pair={
+                str(key): [float(value) for value in values]
+                for key, values in data.get("per_pair", {}).items()
+            },
+            measurements=dict(data["measurements"]),
+            provenance=dict(data["provenance"]),
+            flags=tuple(dict(flag) for flag in data.get("flags", ())),
+        )
+
+
+def _number(value: Any) -> float | None:
+    return None if value is None else float(value)

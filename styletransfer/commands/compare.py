@@ -6,13 +6,16 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from styletransfer.comparison import Difference, NotComparable, compare_cards
+from styletransfer.comparison import Difference, compare_cards
+from styletransfer.errors import InvalidScoreCard
+from styletransfer.values import METRICS, ScoreCard
 
 EXAMPLE = """\
-example:
-  python -m styletransfer compare monday.json tuesday.json
+examples:
+  %(prog)s monday.json tuesday.json
+  %(prog)s monday.json tuesday.json --json > differences.json
 
-A difference is the second card's value minus the first's, with its 95 % interval from resampling
+A difference is the second card's value minus the first's, with its 95 %% interval from resampling
 the pairs (both cards together). Where the interval holds 0 no difference is shown. Distances of
 whole sets, such as FID, have no values of pairs: their difference comes without an interval.
 """
@@ -45,23 +48,30 @@ def run(arguments: argparse.Namespace) -> None:
         print(_line(each))
 
 
-def read_card(path: Path) -> dict[str, Any]:
+def read_card(path: Path) -> ScoreCard:
     """Read a score card.
 
     Raises:
-        NotComparable: the file is none.
+        InvalidScoreCard: the file is none, or was changed.
     """
     try:
-        card = json.loads(path.read_text(encoding="utf-8"))
+        found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
-        raise NotComparable(f"{path} is not JSON: {error}") from error
-    if not isinstance(card, dict) or "scores" not in card:
-        raise NotComparable(f"{path} is not a score card")
-    return card
+        raise InvalidScoreCard(f"{path} is not JSON: {error}") from error
+    try:
+        return ScoreCard.from_json(found)
+    except InvalidScoreCard as error:
+        raise InvalidScoreCard(f"{path}: {error}") from error
 
 
 def _line(each: Difference) -> str:
     numbers = f"{each.key:<18}{each.first:>12.5g}{each.second:>12.5g}{each.value:>+12.4g}"
     if each.low is None or each.high is None:
-        return f"{numbers}   no values of pairs"
+        return f"{numbers}   none: {_why_none(each.key)}"
     return f"{numbers}   {each.low:+.4g} … {each.high:+.4g}  {WORDS[each.better]}"
+
+
+def _why_none(key: str) -> str:
+    if key in METRICS and not METRICS[key].per_pair:
+        return "it has no values of pairs"
+    return "a card leaves the values of pairs out"

@@ -1,30 +1,59 @@
 """Read the command line and run what it names."""
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 
 from styletransfer.commands import compare, fid, schema
 from styletransfer.commands import score as scoring
 from styletransfer.errors import StyleTransferError
 
 UNUSABLE = 2
+INTERRUPTED = 130  # as shells have it: 128 and the signal's number
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run one command; return 0, or 2 where the input can't be used as it is."""
+    """Run one command.
+
+    Returns:
+        0; 2 where the input can't be used as it is; 130 if it was interrupted.
+    """
+    parser = make_parser()
+    chosen = parser.parse_args(arguments)
+    try:
+        chosen.run(chosen)
+        sys.stdout.flush()
+    except BrokenPipeError:  # whoever read our output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except KeyboardInterrupt:
+        print(f"{parser.prog}: interrupted, nothing was written", file=sys.stderr)
+        return INTERRUPTED
+    except (StyleTransferError, OSError, MemoryError) as error:
+        print(f"{parser.prog}: {describe(error)}", file=sys.stderr)
+        return UNUSABLE
+    return 0
+
+
+def make_parser() -> argparse.ArgumentParser:
+    """Return the parser of all commands."""
+    is_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
-        prog="python -m styletransfer",
+        prog="python -m styletransfer" if is_module else "stylearena",
         description="Score style transfer generators and compare their score cards.",
-        epilog="python -m styletransfer score --help shows examples.",
+        epilog="%(prog)s score --help shows examples, and so does every other command.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in (scoring, compare, fid, schema):
         command.add_parser(commands)
-    chosen = parser.parse_args(arguments)
-    try:
-        chosen.run(chosen)
-    except (StyleTransferError, OSError) as error:
-        print(f"{parser.prog}: {error}", file=sys.stderr)
-        return UNUSABLE
-    return 0
+    return parser
+
+
+def describe(error: Exception) -> str:
+    """Say in one sentence what went wrong."""
+    if isinstance(error, MemoryError):
+        return "there is not enough memory here for pictures of this size or number"
+    if isinstance(error, OSError) and error.filename is not None and error.strerror:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())

@@ -12,12 +12,13 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from pydantic import ValidationError
-
 from styletransfer.checkpoint import load_generator
+from styletransfer.commands.arguments import positive
+from styletransfer.commands.manifests import choose_manifest
+from styletransfer.commands.whole_file import require_writable, write_whole
 from styletransfer.determinism import make_deterministic
-from styletransfer.errors import InvalidRecipe, StyleTransferError
-from styletransfer.folders import Folder, read_references
+from styletransfer.errors import InvalidRecipe
+from styletransfer.folders import Folder, hash_pairs_of, read_references
 from styletransfer.inference import Generator, stylise, to_pixels
 from styletransfer.manifest import Manifest
 from styletransfer.pretrained import OFFICIAL, extractor_pin
@@ -29,18 +30,23 @@ from styletransfer.values import METRICS, ExtractorPin, Image, Recipe, Reference
 EXAMPLES = """\
 examples:
   With the pairs and the recipe of a phase, as its page offers them for download:
-    python -m styletransfer score --generator mine.onnx --manifest mine.json \\
-        --content pairs/contents --style pairs/styles --pairs pairs/pairs.csv \\
-        --recipe pairs/recipe.json --out card.json
+    %(prog)s --generator mine.onnx --content pairs/contents --style pairs/styles \\
+        --pairs pairs/pairs.csv --recipe pairs/recipe.json --out card.json
 
   With pictures of your own and the default recipe:
-    python -m styletransfer score --generator mine.safetensors --manifest mine.json \\
-        --content photos --style paintings --real more-paintings --out card.json
+    %(prog)s --generator mine.safetensors --content photos --style paintings \\
+        --real more-paintings --out card.json
 
-The manifest is the one you submit. Scores equal the platform's bit for bit on the same torch, kind
-of CPU and number of threads. What the given files don't suffice for is left out and named: FID
-needs --real, the adversarial and total loss the recipe's discriminator.
+Without --manifest the inputs, ranges and sizes are read from the file or guessed, and what was
+guessed is said; give the manifest that you submit to have the same scores for sure. They equal the
+platform's bit for bit on the same torch, kind of CPU and number of threads. What the given files
+don't suffice for is left out and named: FID needs --real, the adversarial and total loss the
+recipe's discriminator.
 """
+
+
+# What a phase says beside its recipe.
+_PARTS = ("recipe", "reference_set", "extractors")
 
 
 @dataclass(frozen=True)
@@ -51,6 +57,7 @@ class Task:
     extractors: Mapping[str, ExtractorPin]
     recipe_sha256: str
     references_sha256: str | None
+    pairs_sha256: str | None
     left_out: tuple[str, ...]
 
 
@@ -64,7 +71,11 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("--generator", type=Path, required=True, help="safetensors or ONNX file")
-    add("--manifest", type=Path, required=True, help="JSON file that describes the generator")
+    add(
+        "--manifest",
+        type=Path,
+        help="JSON file that describes it; proposed from the file if absent",
+    )
     add("--content", type=Path, required=True, help="folder of content images, 8-bit RGB PNG")
     add("--style", type=Path, required=True, help="folder of style images")
     add("--real", type=Path, help="folder of real images of the target style, for FID")
@@ -74,29 +85,39 @@ def add_parser(commands: Any) -> None:
     for role, name in OFFICIAL.items():
         add(f"--{role}", help=f"name of the weights for {role}; else the recipe's, else {name}")
     add("--weights", type=Path, help="folder of published weights; else they are fetched")
-    add("--threads", type=int, default=1, help="more are faster and change the last bits")
+    add("--threads", type=positive, default=1, help="more are faster and change the last bits")
     add("--out", type=Path, required=True, help="where the score card goes")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> None:
     """Score and write the card."""
+    require_writable(arguments.out)
+    checkpoint = arguments.generator.read_bytes()
+    manifest, told = choose_manifest(arguments.manifest, checkpoint)
     make_deterministic(arguments.threads)
     real = Folder.read(arguments.real) if arguments.real else None
-    references = read_references(
-        Folder.read(arguments.content), Folder.read(arguments.style), real, arguments.pairs
-    )
+    with show_progress("reading pictures") as report:
+        references = read_references(
+            Folder.read(arguments.content),
+            Folder.read(arguments.style),
+            real,
+            arguments.pairs,
+            on_progress=report,
+        )
     discriminator = arguments.discriminator.read_bytes() if arguments.discriminator else None
     task = read_task(arguments, references, has_discriminator=discriminator is not None)
+    if told:
+        print(told, file=sys.stderr)
     if task.left_out:
         print(f"left out, for want of files: {', '.join(task.left_out)}", file=sys.stderr)
-    checkpoint = arguments.generator.read_bytes()
-    manifest = read_manifest(arguments.manifest)
+    if discriminator is not None and task.recipe.discriminator_sha256 is None:
+        print("--discriminator is not used: the recipe names none", file=sys.stderr)
     generator = load_generator(checkpoint, manifest)
     outputs, milliseconds = generate(generator, references, range(len(references.pairs)))
     scorer = Scorer(
         task.recipe,
-        replace(references, sha256=task.references_sha256 or references.sha256),
+        name_references(references, task),
         task.extractors,
         discriminator if task.recipe.discriminator_sha256 else None,
         weights_dir=arguments.weights,
@@ -115,20 +136,8 @@ def run(arguments: argparse.Namespace) -> None:
     order = choose_order(len(outputs), scorer.seed(sha256))
     if order:
         card = pass_again(order, outputs.__getitem__, again).add_to(card)
-    write_card(arguments.out, card, measure(generator, milliseconds), task)
+    write_card(arguments.out, card, measure(generator, milliseconds), task, manifest)
     print_scores(card)
-
-
-def read_manifest(path: Path) -> Manifest:
-    """Read a manifest.
-
-    Raises:
-        StyleTransferError: it does not describe a generator.
-    """
-    try:
-        return Manifest.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        raise StyleTransferError(f"{path} is not a manifest: {error}") from error
 
 
 def read_task(
@@ -139,8 +148,8 @@ def read_task(
     Raises:
         InvalidRecipe: the file holds no recipe, or nothing is left of it.
     """
-    described = _read_json(arguments.recipe) if arguments.recipe else {}
-    recipe = Recipe.from_json(described.get("recipe", described)) if described else Recipe()
+    described = _read_described(arguments.recipe) if arguments.recipe else {}
+    recipe = _read_recipe(arguments.recipe, described)
     wanted = recipe.measured
     missing = set()
     if recipe.discriminator_sha256 is not None and not has_discriminator:
@@ -161,28 +170,71 @@ def read_task(
             for role in possible.extractors
         },
         recipe_sha256=recipe.sha256(),
-        references_sha256=described.get("reference_set", {}).get("sha256") or None,
+        references_sha256=described.get("reference_set", {}).get("sha256"),
+        pairs_sha256=described.get("reference_set", {}).get("pairs_sha256"),
         left_out=tuple(key for key in wanted if key in missing),
     )
 
 
-def _read_json(path: Path) -> Mapping[str, Any]:
+def name_references(references: ReferenceImages, task: Task) -> ReferenceImages:
+    """Give the pictures the name of the phase's reference set, where they are its public part.
+
+    Raises:
+        InvalidRecipe: the recipe is that of a phase with other pairs.
+    """
+    if task.pairs_sha256 not in (None, hash_pairs_of(references)):
+        raise InvalidRecipe(
+            "the pairs are not those of the phase that the recipe is of: give its pictures and its "
+            "pairs.csv, or a recipe alone"
+        )
+    if task.references_sha256 in (None, references.sha256):
+        return references
+    if references.reals:
+        print(
+            "these are not just the pictures of the phase that the recipe is of: the card names a "
+            "reference set of its own",
+            file=sys.stderr,
+        )
+        return references
+    return replace(references, sha256=task.references_sha256)
+
+
+def _read_described(path: Path) -> Mapping[str, Any]:
+    """Read what a phase offers as recipe.json, or a recipe alone."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
     except ValueError as error:
         raise InvalidRecipe(f"{path} is not JSON: {error}") from error
-    if not isinstance(found, dict):
-        raise InvalidRecipe(f"{path} is not a recipe")
-    return found
+    parts = (
+        [found, *(found.get(name, {}) for name in _PARTS)] if isinstance(found, dict) else [None]
+    )
+    if all(isinstance(part, dict) for part in parts):
+        pins = found.get("extractors", {}).values()
+        if all(isinstance(pin, dict) and {"name", "sha256"} <= pin.keys() for pin in pins):
+            return dict(found)
+    raise InvalidRecipe(f"{path} is not a recipe")
+
+
+def _read_recipe(path: Path | None, described: Mapping[str, Any]) -> Recipe:
+    if path is None:
+        return Recipe()
+    try:
+        return Recipe.from_json(described.get("recipe", described))
+    except InvalidRecipe as error:
+        raise InvalidRecipe(f"{path}: {error}") from error
 
 
 def _pin(
     name: str | None, described: Mapping[str, Any], role: str, weights: Path | None
 ) -> ExtractorPin:
     given = described.get("extractors", {}).get(role)
-    if name is None and given:
-        return ExtractorPin(given["name"], given["sha256"])
-    return extractor_pin(name or OFFICIAL[role], weights_dir=weights)
+    wanted = name or (given["name"] if given else OFFICIAL[role])
+    with show_progress(f"weights for {role}") as report:  # fetched, where they are not here yet
+        found = extractor_pin(
+            wanted, weights_dir=weights, on_progress=lambda done, of: report(done, of or done)
+        )
+    # Scoring refuses weights that are not the pinned ones.
+    return ExtractorPin(given["name"], given["sha256"]) if given and name is None else found
 
 
 def generate(
@@ -214,14 +266,17 @@ def measure(generator: Generator, milliseconds: list[float]) -> dict[str, float]
     }
 
 
-def write_card(path: Path, card: ScoreCard, measured: Mapping[str, float], task: Task) -> None:
-    """Write the card; a file that is there is replaced as a whole or not at all."""
+def write_card(
+    path: Path, card: ScoreCard, measured: Mapping[str, float], task: Task, manifest: Manifest
+) -> None:
+    """Write the card, with what only somebody who runs the generator at home can say."""
     written = card.to_json()
     written["measurements"] |= measured
-    written["provenance"]["left_out"] = list(task.left_out)
-    draft = path.with_name(f".{path.name}.part")
-    draft.write_text(json.dumps(written, indent=2, allow_nan=False) + "\n", encoding="utf-8")
-    draft.replace(path)
+    written["provenance"] |= {
+        "left_out": list(task.left_out),
+        "manifest": manifest.model_dump(mode="json"),
+    }
+    write_whole(path, json.dumps(written, indent=2, allow_nan=False) + "\n")
 
 
 def print_scores(card: ScoreCard) -> None:

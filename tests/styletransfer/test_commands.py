@@ -4,8 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +17,25 @@ import pytest
 import torch
 
 from evaluation.demo.baselines import identity_baseline
+from styletransfer.commands.main import main
 from styletransfer.commands.schema import read_schema
+from styletransfer.comparison import NotComparable, compare_cards
 from styletransfer.discriminator import PatchGan, save_discriminator
+from styletransfer.errors import InvalidScoreCard
+from styletransfer.folders import Folder, hash_pairs_of, read_references
 from styletransfer.images import decode_png, encode_png, pixels_sha256
+from styletransfer.pretrained import VGG as OFFICIAL_VGG
 from styletransfer.scoring import Scorer, seed_of
 from styletransfer.second_pass import choose_order
 from styletransfer.surrogates import INCEPTION, PINS, VGG
-from styletransfer.values import Image, Recipe, ReferenceImages, hash_references
+from styletransfer.values import (
+    Image,
+    Recipe,
+    ReferenceImages,
+    ScoreCard,
+    hash_references,
+    sha256_of,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 48
@@ -53,6 +67,14 @@ def make_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (tmp_path / "manifest.json").write_text(json.dumps(baseline.manifest))
     torch.manual_seed(0)
     (tmp_path / "judge.safetensors").write_bytes(save_discriminator(PatchGan(ndf=4, n_layers=2)))
+    (tmp_path / "list.json").write_text("[1]")
+    other = {"recipe": {}, "reference_set": {"sha256": "0" * 64, "pairs_sha256": "0" * 64}}
+    (tmp_path / "other-phase.json").write_text(json.dumps(other))
+    for folder in ("unequal", "broken"):
+        (tmp_path / folder).mkdir()
+    (tmp_path / "unequal" / "0.png").write_bytes(encode_png(make_image(1)))
+    (tmp_path / "unequal" / "1.png").write_bytes(encode_png(make_image(1)[:40]))
+    (tmp_path / "broken" / "0.png").write_bytes(b"no picture")
     (tmp_path / "recipe.json").write_text(json.dumps(make_recipe(tmp_path).to_json()))
     return tmp_path
 
@@ -94,6 +116,11 @@ def score(home: Path, *options: object, out: str = "card.json") -> dict[str, Any
 
 def read(home: Path, folder: str) -> list[Image]:
     return [decode_png(path.read_bytes()) for path in sorted((home / folder).iterdir())]
+
+
+def read_home(home: Path) -> ReferenceImages:
+    contents, styles = Folder.read(home / "contents"), Folder.read(home / "styles")
+    return read_references(contents, styles, None, home / "pairs.csv")
 
 
 def score_here(home: Path, outputs: list[Image], pairs: list[tuple[int, int]]) -> Any:
@@ -154,7 +181,10 @@ def test_what_there_are_no_files_for_is_left_out_and_the_rest_stays_equal(
     # As a phase's page offers it: the reference set is named, its real images stay hidden.
     described = {
         "recipe": make_recipe(home).to_json(),
-        "reference_set": {"sha256": whole["provenance"]["references_sha256"]},
+        "reference_set": {
+            "sha256": whole["provenance"]["references_sha256"],
+            "pairs_sha256": hash_pairs_of(read_home(home)),
+        },
         "extractors": {
             role: {"name": PINS[name].name, "sha256": PINS[name].sha256}
             for role, name in (("vgg", VGG), ("inception", INCEPTION))
@@ -170,21 +200,126 @@ def test_what_there_are_no_files_for_is_left_out_and_the_rest_stays_equal(
     jsonschema.validate(card, json.loads(read_schema()))
 
 
-def test_what_can_not_be_used_is_named_in_one_line(home: Path) -> None:
-    base = ["score", "--generator", home / "generator.onnx", "--manifest", home / "manifest.json"]
-    base += ["--content", home / "contents", "--out", home / "none.json", *SURROGATES]
-    for options, said in (
-        (["--style", home / "nowhere"], "nowhere is not a folder"),
-        (["--style", home], "holds no PNG"),
-        (["--style", home / "styles", "--pairs", home / "recipe.json"], "needs the columns"),
-        (["--style", home / "styles", "--recipe", home / "pairs.csv"], "is not JSON"),
-        (["--style", home / "styles", "--vgg", "vgg20"], "unknown feature network 'vgg20'"),
-    ):
-        done = run(*base, *options)
-        assert done.returncode == 2
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (home / "none.json").exists()
+def test_without_a_manifest_one_is_proposed_and_its_guesses_are_named(
+    home: Path, whole: dict[str, Any]
+) -> None:
+    out = home / "proposed.json"
+    options = ("--generator", home / "generator.onnx", "--out", out, "--pairs", home / "pairs.csv")
+    folders = ("--content", home / "contents", "--style", home / "styles")
+    done = run("score", *options, *folders, "--recipe", home / "recipe.json", *SURROGATES)
+    assert done.returncode == 0, done.stderr
+    card = json.loads(out.read_text())
+    # The identity hands back what it gets, whatever the range is called.
+    assert card["scores"]["content"] == whole["scores"]["content"]
+    manifest = card["provenance"]["manifest"]
+    assert manifest["inputs"] == [{"role": "content", "name": "content"}]
+    lines = done.stderr.splitlines()
+    assert lines[0].startswith("No manifest was given")
+    assert json.loads(lines[1]) == manifest
+    guessed = [line.split()[0] for line in lines if line.endswith("trained so.")]
+    assert guessed == ["input_range", "output_range", "channel_order"]
+    jsonschema.validate(card, json.loads(read_schema()))
+
+
+Options = list[object]
+UNUSABLE: list[tuple[str, Callable[[Path], Options], str]] = [
+    ("score", lambda home: ["--style", home / "nowhere"], "nowhere is not a folder"),
+    ("score", lambda home: ["--style", home], "holds no PNG"),
+    ("score", lambda home: ["--style", home / "unequal"], "all pictures have to be of one size"),
+    ("score", lambda home: ["--style", home / "broken"], "0.png can't be used (not a png)"),
+    ("score", lambda home: ["--pairs", home / "recipe.json"], "needs the columns"),
+    ("score", lambda home: ["--pairs", home / "none.csv"], "none.csv: No such file"),
+    ("score", lambda home: ["--recipe", home / "pairs.csv"], "pairs.csv is not JSON"),
+    ("score", lambda home: ["--recipe", home / "list.json"], "list.json is not a recipe"),
+    ("score", lambda home: ["--recipe", home / "manifest.json"], "a recipe has no architecture"),
+    (
+        "score",
+        lambda home: ["--recipe", home / "other-phase.json"],
+        "not those of the phase that the recipe is of",
+    ),
+    ("score", lambda home: ["--manifest", home / "list.json"], "list.json is not a manifest"),
+    ("score", lambda home: ["--generator", home / "pairs.csv"], "not a checkpoint"),
+    ("score", lambda home: ["--generator", home / "none.onnx"], "none.onnx: No such file"),
+    ("score", lambda home: ["--out", home / "no" / "card.json"], "no is not a folder"),
+    ("score", lambda home: ["--out", home], "is a folder: name a file"),
+    ("score", lambda _home: ["--out", "/proc/card.json"], "/proc/card.json can't be written"),
+    ("score", lambda _home: ["--vgg", "vgg20"], "unknown feature network 'vgg20'"),
+    ("score", lambda home: ["--vgg", OFFICIAL_VGG, "--weights", home], "vgg19-dcbb9e9d.pth is not"),
+    ("compare", lambda home: [home / "none.json", home / "none.json"], "No such file"),
+    ("compare", lambda home: [home / "list.json"] * 2, "list.json: not a score card"),
+    ("compare", lambda home: [home / "pairs.csv"] * 2, "pairs.csv is not JSON"),
+    ("compare", lambda home: [home / "generator.onnx"] * 2, "generator.onnx is not JSON"),
+]
+
+
+@pytest.mark.parametrize(("command", "options", "said"), UNUSABLE)
+def test_what_can_not_be_used_is_named_in_one_line(
+    home: Path,
+    command: str,
+    options: Callable[[Path], Options],
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    arguments: Options = [command]
+    if command == "score":
+        arguments += ["--generator", home / "generator.onnx", "--out", home / "none.json"]
+        arguments += ["--content", home / "contents", "--style", home / "styles", *SURROGATES]
+    threads = torch.get_num_threads()
+    try:
+        code = main([str(each) for each in (*arguments, *options(home))])
+    finally:
+        torch.set_num_threads(threads)
+        torch.use_deterministic_algorithms(False)
+    told = capsys.readouterr().err.splitlines()
+    assert code == 2
+    assert said in told[-1]
+    assert not [line for line in told if "Traceback" in line]
+    assert not list(home.glob("*none.json*"))
+
+
+@pytest.mark.parametrize("threads", ["0", "-1", "two", "1.5"])
+def test_threads_are_whole_numbers(threads: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["score", f"--threads={threads}"])
+    assert caught.value.code == 2
+    assert "is not a whole number from 1 on" in capsys.readouterr().err
+
+
+def test_an_interrupted_run_leaves_nothing_and_ends_as_shells_expect(home: Path) -> None:
+    (home / "kept").mkdir()
+    out = home / "kept" / "card.json"
+    out.write_text("before")
+    # Contents enough to be busy for minutes.
+    (home / "many").mkdir()
+    for number in range(600):
+        (home / "many" / f"{number:04d}.png").write_bytes(encode_png(make_image(number)))
+    command = ["score", "--generator", home / "generator.onnx", "--content", home / "many"]
+    command += ["--style", home / "styles", "--out", out, *SURROGATES]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "styletransfer", *map(str, command)],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    for line in process.stderr:
+        if line.startswith("left out"):  # everything is read, and measuring begins
+            break
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert "Traceback" not in said
+    assert out.read_text() == "before"
+    assert [each.name for each in out.parent.iterdir()] == ["card.json"]
+
+
+def test_every_command_shows_examples(capsys: pytest.CaptureFixture[str]) -> None:
+    for command in ("score", "compare", "fid", "schema"):
+        with pytest.raises(SystemExit):
+            main([command, "--help"])
+        assert "\nexample" in capsys.readouterr().out
 
 
 def test_cards_are_compared_pair_by_pair(home: Path, whole: dict[str, Any]) -> None:
@@ -193,7 +328,8 @@ def test_cards_are_compared_pair_by_pair(home: Path, whole: dict[str, Any]) -> N
     # Twice the content loss; style moves to and fro, which shows nothing.
     second["per_pair"]["content"] = [value + 100 for value in first["per_pair"]["content"]]
     second["scores"]["content"]["value"] += 100
-    shifts = [1, -1, 1, -1]
+    second["scores_sha256"] = sha256_of(second["scores"])
+    shifts = [1, -1, 1, -1]  # the mean stays
     second["per_pair"]["style"] = [
         value + shift for value, shift in zip(first["per_pair"]["style"], shifts, strict=True)
     ]
@@ -208,6 +344,53 @@ def test_cards_are_compared_pair_by_pair(home: Path, whole: dict[str, Any]) -> N
     table = run("compare", home / "card.json", home / "other.json").stdout
     assert "first is better" in table
     assert "no difference shown" in table
+
+
+def test_a_card_that_was_changed_is_not_compared(home: Path, whole: dict[str, Any]) -> None:
+    better = json.loads(json.dumps(whole))
+    better["scores"]["style"]["value"] /= 2
+    (home / "other.json").write_text(json.dumps(better))
+    done = run("compare", home / "card.json", home / "other.json")
+    assert done.returncode == 2
+    assert "other.json: its scores are not those" in done.stderr
+    # Nor can its values of pairs be changed alone.
+    pairs = json.loads(json.dumps(whole))
+    pairs["per_pair"]["style"][0] /= 2
+    with pytest.raises(InvalidScoreCard, match="values of pairs are not those that style"):
+        compare_cards(ScoreCard.from_json(whole), ScoreCard.from_json(pairs))
+
+
+def test_distances_of_sets_are_compared_without_an_interval(
+    home: Path, whole: dict[str, Any]
+) -> None:
+    card = ScoreCard.from_json(whole)
+    (fid,) = [each for each in compare_cards(card, card) if each.key == "fid_pytorch"]
+    assert (fid.value, fid.low, fid.high, fid.better) == (0, None, None, "open")
+    table = run("compare", home / "card.json", home / "card.json").stdout
+    (line,) = [line for line in table.splitlines() if line.startswith("fid_pytorch")]
+    assert "none: it has no values of pairs" in line
+
+
+def test_cards_of_other_networks_or_versions_are_not_compared(whole: dict[str, Any]) -> None:
+    card = ScoreCard.from_json(whole)
+    other = json.loads(json.dumps(whole))
+    other["provenance"]["extractors"]["vgg"]["sha256"] = "0" * 64
+    with pytest.raises(NotComparable, match="different networks for vgg"):
+        compare_cards(card, ScoreCard.from_json(other))
+    other = json.loads(json.dumps(whole))
+    other["provenance"]["metric_versions"]["style"] = 9
+    with pytest.raises(NotComparable, match="different versions of style"):
+        compare_cards(card, ScoreCard.from_json(other))
+
+
+def test_a_database_that_drops_decimals_changes_no_hash(whole: dict[str, Any]) -> None:
+    shortened = json.loads(json.dumps(whole), parse_float=lambda text: float(text))
+    for estimate in shortened["scores"].values():
+        for name, number in estimate.items():
+            if number is not None and number == int(number):
+                estimate[name] = int(number)
+    assert isinstance(shortened["scores"]["content"]["value"], int)
+    assert ScoreCard.from_json(shortened).scores_sha256 == whole["scores_sha256"]
 
 
 def test_cards_of_different_reference_sets_are_not_compared(

@@ -16,7 +16,7 @@ from competitions.models import Pair, Phase, ReferenceImage, ReferenceSet
 from competitions.pairs_zip import pack_pairs
 from competitions.services import freeze_reference_set
 from styletransfer.images import decode_png, pixels_sha256
-from styletransfer.values import Recipe
+from styletransfer.values import Recipe, hash_pairs
 from tests.factories import make_competition, make_phase, make_png, make_team, make_user
 
 pytestmark = pytest.mark.django_db
@@ -97,6 +97,9 @@ def test_the_recipe_in_it_is_the_one_that_scores() -> None:
     assert recipe.sha256() == described["recipe_sha256"] == phase.recipe.sha256
     assert described["extractors"]["vgg"] == phase.extractors["vgg"].to_json()
     assert described["reference_set"]["sha256"] == phase.reference_set.sha256
+    pairs = phase.reference_set.pairs.select_related("content", "style").order_by("position")
+    shown = [(pair.content.pixels_sha256, pair.style.pixels_sha256) for pair in pairs]
+    assert described["reference_set"]["pairs_sha256"] == hash_pairs(shown)
     assert described["limits"]["time_limit_s"] == phase.time_limit_s
 
 
