@@ -1,7 +1,7 @@
-"""The Inception network of the FID, as pytorch-fid runs it: its pool3 features."""
+"""The Inception network of the FID: pytorch-fid's own, prepared for speed; its pool3 features."""
 
 from collections.abc import Mapping, Sequence
-from typing import cast
+from typing import Any
 
 import numpy as np
 import torch
@@ -11,152 +11,41 @@ from torch import Tensor, nn
 from styletransfer.convolution import FrozenConvolution
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
 from styletransfer.images import resize_bicubic
-from styletransfer.inception_layout import BLOCKS, CONVOLUTIONS, STEM, Conv
+from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.values import Image
 from styletransfer.vgg import to_batch
 
 FEATURES = 2048
 _SIDE = 299
-_BN_EPSILON = 1e-3
-
-
-def _convolution(spec: Conv) -> FrozenConvolution:
-    """Make a convolution that takes batch normalisation folded in."""
-    return FrozenConvolution(
-        spec.inputs, spec.outputs, spec.kernel, stride=spec.stride, padding=spec.padding
-    )
-
-
-class _Block(nn.Module):
-    def __init__(self, name: str) -> None:
-        super().__init__()
-        for branch, spec in BLOCKS[name].items():
-            self.add_module(branch, _convolution(spec))
-
-    def chain(self, maps: Tensor, *branches: str) -> Tensor:
-        for branch in branches:
-            maps = cast(Tensor, self.get_submodule(branch)(maps))
-        return maps
-
-
-class _BlockA(_Block):
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.chain(maps, "branch1x1"),
-                self.chain(maps, "branch5x5_1", "branch5x5_2"),
-                self.chain(maps, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"),
-                self.chain(_average(maps), "branch_pool"),
-            ],
-            dim=1,
-        )
-
-
-class _BlockB(_Block):
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.chain(maps, "branch3x3"),
-                self.chain(maps, "branch3x3dbl_1", "branch3x3dbl_2", "branch3x3dbl_3"),
-                F.max_pool2d(maps, 3, stride=2),
-            ],
-            dim=1,
-        )
-
-
-class _BlockC(_Block):
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.chain(maps, "branch1x1"),
-                self.chain(maps, *(f"branch7x7_{step}" for step in (1, 2, 3))),
-                self.chain(maps, *(f"branch7x7dbl_{step}" for step in (1, 2, 3, 4, 5))),
-                self.chain(_average(maps), "branch_pool"),
-            ],
-            dim=1,
-        )
-
-
-class _BlockD(_Block):
-    def forward(self, maps: Tensor) -> Tensor:
-        return torch.cat(
-            [
-                self.chain(maps, "branch3x3_1", "branch3x3_2"),
-                self.chain(maps, *(f"branch7x7x3_{step}" for step in (1, 2, 3, 4))),
-                F.max_pool2d(maps, 3, stride=2),
-            ],
-            dim=1,
-        )
-
-
-class _BlockE(_Block):
-    def __init__(self, name: str, *, pools_maximum: bool) -> None:
-        super().__init__(name)
-        self.pools_maximum = pools_maximum
-
-    def forward(self, maps: Tensor) -> Tensor:
-        short = self.chain(maps, "branch3x3_1")
-        long = self.chain(maps, "branch3x3dbl_1", "branch3x3dbl_2")
-        # The published network pools by maximum in its last block; kept, for comparable numbers.
-        pooled = (
-            F.max_pool2d(maps, 3, stride=1, padding=1) if self.pools_maximum else _average(maps)
-        )
-        return torch.cat(
-            [
-                self.chain(maps, "branch1x1"),
-                self.chain(short, "branch3x3_2a"),
-                self.chain(short, "branch3x3_2b"),
-                self.chain(long, "branch3x3dbl_3a"),
-                self.chain(long, "branch3x3dbl_3b"),
-                self.chain(pooled, "branch_pool"),
-            ],
-            dim=1,
-        )
-
-
-def _average(maps: Tensor) -> Tensor:
-    # As in TensorFlow, the padding does not count.
-    return F.avg_pool2d(maps, 3, stride=1, padding=1, count_include_pad=False)
+_CLASSES = 1008
 
 
 class FidInception(nn.Module):
     """Frozen FID Inception; equal to pytorch-fid's up to float32 rounding.
+
+    Batch normalisation is folded into the convolutions, which run channels last.
 
     Reference:
         Heusel et al. GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash
         Equilibrium. NeurIPS 2017. Conventions of pytorch-fid 0.3.0.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        for name, spec in STEM.items():
-            self.add_module(name, _convolution(spec))
-        for name in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
-            self.add_module(name, _BlockA(name))
-        self.add_module("Mixed_6a", _BlockB("Mixed_6a"))
-        for name in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
-            self.add_module(name, _BlockC(name))
-        self.add_module("Mixed_7a", _BlockD("Mixed_7a"))
-        self.add_module("Mixed_7b", _BlockE("Mixed_7b", pools_maximum=False))
-        self.add_module("Mixed_7c", _BlockE("Mixed_7c", pools_maximum=True))
-        self.eval().requires_grad_(False)
-        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-
-    def load_published(self, weights: Mapping[str, Tensor]) -> None:
-        """Load weights by their published names, folding batch normalisation in.
+    def __init__(self, weights: Mapping[str, Tensor]) -> None:
+        """Take weights by their published names.
 
         Raises:
             WeightsMismatch: a weight is missing, misshapen or not finite.
         """
-        folded: dict[str, Tensor] = {}
+        super().__init__()
         try:
-            for name in CONVOLUTIONS:
-                folded[f"{name}.weight"], folded[f"{name}.bias"] = _fold(weights, name)
-            self.load_state_dict(folded)
-        except (KeyError, RuntimeError) as error:
+            self.blocks = _make_blocks(weights)
+        except RuntimeError as error:
             raise WeightsMismatch(f"not the weights of the FID Inception: {error}") from error
-        if not all(bool(value.isfinite().all()) for value in folded.values()):
+        _fold_all(self.blocks)
+        if not all(bool(value.isfinite().all()) for value in self.parameters()):
             raise WeightsMismatch("the weights of the FID Inception hold NaN or infinity")
+        self.eval().requires_grad_(False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @torch.inference_mode()
     def forward(self, images: Tensor) -> Tensor:
@@ -176,6 +65,10 @@ class FidInception(nn.Module):
         pixels = torch.from_numpy(resized).permute(0, 3, 1, 2).to(self.device)
         return self._run((pixels - 128) / 128)
 
+    def features(self, images: Sequence[Image]) -> Tensor:
+        """Return ``(N, 2048)`` features of 8-bit images, taken one at a time."""
+        return torch.cat([self(to_batch([image], self.device)) for image in images])
+
     @property
     def device(self) -> torch.device:
         """Where the weights lie."""
@@ -183,31 +76,49 @@ class FidInception(nn.Module):
 
     def _run(self, maps: Tensor) -> Tensor:
         maps = maps.contiguous(memory_format=torch.channels_last)
-        for name in ("Conv2d_1a_3x3", "Conv2d_2a_3x3", "Conv2d_2b_3x3"):
-            maps = self.get_submodule(name)(maps)
-        maps = F.max_pool2d(maps, 3, stride=2)
-        for name in ("Conv2d_3b_1x1", "Conv2d_4a_3x3"):
-            maps = self.get_submodule(name)(maps)
-        maps = F.max_pool2d(maps, 3, stride=2)
-        for name in BLOCKS:
-            maps = self.get_submodule(name)(maps)
-        return maps.mean(dim=(2, 3))
-
-    def features(self, images: Sequence[Image]) -> Tensor:
-        """Return ``(1, 2048)`` features per 8-bit image, one at a time, stacked.
-
-        One at a time: the features of an image then never depend on its neighbours.
-        """
-        return torch.cat([self(to_batch([image], self.device)) for image in images])
+        for block in self.blocks:
+            maps = block(maps)
+        return maps.flatten(1)
 
 
-def _fold(weights: Mapping[str, Tensor], name: str) -> tuple[Tensor, Tensor]:
-    statistics = {
-        key: weights[f"{name}.bn.{key}"].double()
-        for key in ("weight", "bias", "running_mean", "running_var")
-    }
+def _make_blocks(weights: Mapping[str, Tensor]) -> nn.ModuleList:
+    """Build pytorch-fid's network with weights that were checked, instead of its own download."""
+    import_torchvision()
+    from pytorch_fid import inception
+
+    # Its classifier takes no part in features, and not every file holds one.
+    unused = {"fc.weight": torch.zeros(_CLASSES, FEATURES), "fc.bias": torch.zeros(_CLASSES)}
+    given = unused | dict(weights)
+    download = inception.load_state_dict_from_url
+    inception.load_state_dict_from_url = lambda *_, **__: given
+    try:
+        network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FEATURES]])
+    finally:
+        inception.load_state_dict_from_url = download
+    blocks: nn.ModuleList = network.blocks
+    return blocks
+
+
+def _fold_all(module: nn.Module) -> None:
+    """Replace each convolution with its batch normalisation and ReLU by a single step."""
+    for name, child in module.named_children():
+        if type(child).__name__ == "BasicConv2d":
+            setattr(module, name, _fold(child.conv, child.bn))
+        else:
+            _fold_all(child)
+
+
+def _fold(conv: Any, bn: Any) -> FrozenConvolution:
+    folded = FrozenConvolution(
+        conv.in_channels,
+        conv.out_channels,
+        conv.kernel_size,
+        stride=conv.stride[0],
+        padding=conv.padding,
+    )
     # In float64, so that folding costs one rounding of each weight and no more.
-    scale = statistics["weight"] / (statistics["running_var"] + _BN_EPSILON).sqrt()
-    kernel = weights[f"{name}.conv.weight"].double() * scale.view(-1, 1, 1, 1)
-    bias = statistics["bias"] - statistics["running_mean"] * scale
-    return kernel.float(), bias.float()
+    scale = bn.weight.double() / (bn.running_var.double() + bn.eps).sqrt()
+    bias = bn.bias.double() - bn.running_mean.double() * scale
+    kernel = conv.weight.double() * scale.view(-1, 1, 1, 1)
+    folded.load_state_dict({"weight": kernel.float(), "bias": bias.float()})
+    return folded

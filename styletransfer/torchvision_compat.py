@@ -2,7 +2,7 @@
 
 A torchvision wheel built for another torch (PyPI's beside a CPU-only torch, say) fails at import,
 because it describes an operator it could not register. Nothing here needs that operator; only
-pytorch-fid, which our FID is compared with, imports torchvision at all.
+pytorch-fid, whose network the FID runs on, imports torchvision at all.
 """
 
 import importlib

@@ -47,9 +47,7 @@ def load_inception(
         WeightsMismatch: the file is not the published one, or not of this network.
     """
     weights, sha256 = _read(name, weights_dir, on_progress)
-    network = FidInception()
-    network.load_published(weights)
-    return network, sha256
+    return FidInception(weights), sha256
 
 
 def load_lpips(

@@ -116,16 +116,15 @@ def test_equal_images_have_equal_features_and_others_differ_clearly(
 
 def test_weights_that_do_not_fit_are_refused() -> None:
     weights = {key: torch.from_numpy(array) for key, array in make_weights(INCEPTION).items()}
-    network = FidInception()
     broken = weights | {"Conv2d_1a_3x3.conv.weight": torch.zeros(32, 3, 5, 5)}
     with pytest.raises(WeightsMismatch):
-        network.load_published(broken)
+        FidInception(broken)
     broken = weights | {"Mixed_7c.branch1x1.bn.running_var": torch.full((320,), float("nan"))}
     with pytest.raises(WeightsMismatch):
-        network.load_published(broken)
+        FidInception(broken)
     del weights["Mixed_6a.branch3x3.bn.bias"]
     with pytest.raises(WeightsMismatch):
-        network.load_published(weights)
+        FidInception(weights)
 
 
 def test_one_image_needs_its_batch_dimension(network: FidInception) -> None:
