@@ -24,6 +24,10 @@ if (ROOT / "platform" / "__init__.py").exists():
 # else refuse to touch the database.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 
+# As workers have it. Threads that wait for each other spin, and beside the workers and browsers
+# that tests start there are no cores to spare. Read when torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 # Golden values and other quick tests first: what is broken shows early.
 ORDER = (
     "styletransfer",
