@@ -130,9 +130,9 @@ _TEXTS = {
         ),
         MetricText(
             "peak_memory",
-            _("Peak memory, bytes"),
-            pgettext_lazy("column", "Memory"),
-            _("The memory that loading and running the generator added at most."),
+            _("Peak memory"),
+            pgettext_lazy("column", "Memory, MiB"),
+            _("The memory that loading and running the generator added at most, in MiB."),
         ),
     )
 }

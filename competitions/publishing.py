@@ -173,7 +173,7 @@ def _about_recipe(phase: Phase) -> Iterator[Item]:
     yield Item(
         "ranking",
         _("Its recipe measures what decides the rank"),
-        phase.ranking_metric in recipe.measured,
+        phase.ranking_metric in recipe.scored,
         phase,
     )
     if phase.ranking_metric == "total":

@@ -77,9 +77,9 @@ def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> N
         numbers = range(len(references.pairs))
         return generate(run, lease, references, numbers, on_picture=put, gave_up=gave_up)
 
-    take_while_made(make, take, at_once=has_cores_for_both(settings.EVALUATION_THREADS))
+    made = take_while_made(make, take, at_once=has_cores_for_both(settings.EVALUATION_THREADS))
     with step(run, lease, "scoring"):
-        card = meter.finish()
+        card = meter.finish().with_measurements(made.measure())
     card = guard(run, lease, references, scorer, card, pictures)
     with step(run, lease, "recording"):
         pairs = list(Pair.objects.filter(reference_set=phase.reference_set).order_by("position"))

@@ -187,9 +187,10 @@ def record_scores(
 
 def _write_scores(run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair]) -> None:
     run.card = card.to_json()
+    recipe = run.submission.phase.recipe.as_value()
     Score.objects.bulk_create(
         Score(run=run, metric=key, value=score.value, low=score.low, high=score.high)
-        for key, score in card.scores.items()
+        for key, score in card.values_of(recipe).items()
     )
     ImageScore.objects.bulk_create(
         ImageScore(run=run, pair=pair, metric=key, value=value)
@@ -210,7 +211,10 @@ def _publish(submission: Submission, card: ScoreCard) -> None:
         phase=submission.phase,
         team=submission.team,
         submission_id=submission.pk,
-        scores={key: score.to_json() for key, score in card.scores.items()},
+        scores={
+            key: score.to_json()
+            for key, score in card.values_of(submission.phase.recipe.as_value()).items()
+        },
         submitted_at=submission.created_at,
     )
     mails.tell_scored(submission, best_before=best_before)

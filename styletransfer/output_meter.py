@@ -105,7 +105,7 @@ class OutputMeter:
             scores |= self._sets.values(self._seed, lpips=self._pairs.mean("lpips"))
         flags = self._find_flags()
         # The recipe's order, whatever order the values were found in.
-        scores = {key: scores[key] for key in self._prepared.recipe.measured}
+        scores = {key: scores[key] for key in self._prepared.recipe.scored}
         _require_finite(scores)
         return ScoreCard(
             scores=scores,

@@ -45,6 +45,8 @@ class MetricSpec:
         needs: of ``EXTRACTORS`` and ``discriminator``; empty where pixels are enough.
         low: the smallest value it can have; None for minus infinity.
         high: the largest value it can have; None for infinity.
+        source: what it is a property of: the ``outputs``, or the ``run`` of the generator. Those of
+            runs differ a little from run to run; cards hold them as measurements, not as scores.
         interval: what ``Estimate.low`` and ``high`` mean: a 95 % ``confidence`` interval from
             resampled pairs, a resampling ``spread``, or ``none``.
     """
@@ -58,6 +60,7 @@ class MetricSpec:
     low: float | None = 0.0
     high: float | None = None
     interval: Literal["confidence", "spread", "none"] = "confidence"
+    source: Literal["outputs", "run"] = "outputs"
 
 
 def _pair_metric(key: str, title: str, needs: str) -> MetricSpec:
@@ -74,6 +77,10 @@ def _set_metric(
 ) -> MetricSpec:
     named = frozenset(needs.split())
     return MetricSpec(key, 1, "lower", False, named, title, low=low, interval=interval)
+
+
+def _run_metric(key: str, title: str) -> MetricSpec:
+    return MetricSpec(key, 1, "lower", False, frozenset(), title, interval="none", source="run")
 
 
 METRICS: Mapping[str, MetricSpec] = {
@@ -93,6 +100,9 @@ METRICS: Mapping[str, MetricSpec] = {
         _pair_metric("cfsd", "CFSD", "vgg"),
         _pair_metric("lpips", "LPIPS to the content", "lpips"),
         _set_metric("artfid", "ArtFID", "inception lpips", low=1.0, interval="none"),
+        _run_metric("ms_per_image", "Milliseconds per image"),
+        _run_metric("parameters", "Parameters"),
+        _run_metric("peak_memory", "Peak memory"),
     )
 }
 
@@ -162,6 +172,9 @@ class Recipe:
             "metrics are named once each, at least one": (
                 0 < len(self.metrics) == len(set(self.metrics))
             ),
+            "at least one metric is of the outputs, not of how they are made": (
+                any(METRICS[key].source == "outputs" for key in self.metrics if key in METRICS)
+            ),
             "an adversarial term needs a discriminator": (
                 self.gamma == 0 or self.discriminator_sha256 is not None
             ),
@@ -170,10 +183,15 @@ class Recipe:
 
     @property
     def measured(self) -> tuple[str, ...]:
-        """Name the metrics a score card will hold: without a discriminator, no adversarial one."""
+        """Name the metrics that come out: without a discriminator, no adversarial one."""
         if self.discriminator_sha256 is not None:
             return self.metrics
         return tuple(key for key in self.metrics if "discriminator" not in METRICS[key].needs)
+
+    @property
+    def scored(self) -> tuple[str, ...]:
+        """Name the measured metrics that are scores: only those may rank."""
+        return tuple(key for key in self.measured if METRICS[key].source == "outputs")
 
     @property
     def needs(self) -> frozenset[str]:
@@ -314,6 +332,19 @@ class ScoreCard:
     ) -> Self:
         """Return the same scores with what one more guard found."""
         return replace(self, guards={**self.guards, name: found}, flags=[*self.flags, *flags])
+
+    def with_measurements(self, found: Mapping[str, float]) -> Self:
+        """Return the same card with more measurements."""
+        return replace(self, measurements={**self.measurements, **found})
+
+    def values_of(self, recipe: Recipe) -> dict[str, Estimate]:
+        """Return the recipe's metrics that were found, scores and measurements alike."""
+        found = {
+            key: Estimate(float(self.measurements[key]))
+            for key in recipe.measured
+            if METRICS[key].source == "run" and key in self.measurements
+        }
+        return {**self.scores, **found}
 
     @property
     def scores_sha256(self) -> str:

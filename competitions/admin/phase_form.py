@@ -23,6 +23,10 @@ SCORING = ("reference_set", "recipe", "networks", "ranking_metric")
 _SIZES = {"max_checkpoint_mib": "max_checkpoint_bytes", "memory_limit_mib": "memory_limit_bytes"}
 
 
+# What is measured of a run differs from run to run, and part of it the generator's process tells.
+RANKABLE = [key for key, spec in METRICS.items() if spec.source == "outputs"]
+
+
 def metric_choices(keys: Iterable[str]) -> list[tuple[str, str]]:
     directions = dict(Direction.choices)
     texts = [describe_metric(key) for key in keys]
@@ -60,7 +64,7 @@ class PhaseForm(forms.ModelForm[Phase]):
         super().__init__(*args, **kwargs)
         phase = self.instance
         if "ranking_metric" in self.fields:
-            self.fields["ranking_metric"].choices = metric_choices(METRICS)  # type: ignore[attr-defined]
+            self.fields["ranking_metric"].choices = metric_choices(RANKABLE)  # type: ignore[attr-defined]
         self._limit_to_competition()
         if phase.pk is not None:
             self.initial["networks"] = networks_of(phase)
@@ -131,7 +135,7 @@ class PhaseForm(forms.ModelForm[Phase]):
         if recipe is None or not metric:
             return
         try:
-            measured = recipe.as_value().measured
+            measured = recipe.as_value().scored
         except InvalidRecipe:
             self.add_error("recipe", _("This recipe contradicts itself: mend it first."))
             return

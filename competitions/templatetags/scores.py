@@ -17,8 +17,8 @@ from markdown_it import MarkdownIt
 register = template.Library()
 
 NOTHING, MINUS, TIMES = "\N{EN DASH}", "\N{MINUS SIGN}", "\N{MULTIPLICATION SIGN}"
-# Stored raw and shown larger, as the literature does.
-SHOWN_TIMES = {"kid": 1000}
+# Stored raw and shown as the literature does, or in units for people.
+SHOWN_TIMES = {"kid": 1000, "peak_memory": 2**-20}
 _SUPERSCRIPTS = str.maketrans("-0123456789", "⁻⁰¹²³⁴⁵⁶⁷⁸⁹")
 _ALLOWED_TAGS = {
     *("p", "br", "hr", "a", "strong", "em", "code", "pre", "blockquote", "ul", "ol", "li"),

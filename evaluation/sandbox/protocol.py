@@ -6,7 +6,7 @@ Messages are JSON objects of at most ``MAX_MESSAGE`` bytes, one per packet::
     {"confined": true}                            the second filter is on, the upload comes next
     {"fault": "..."}                              in the place of "confined": our fault
     {"done": 3}                                   three pictures are written
-    {"ok": true, "load_s": .., "run_s": .., "log": ".."}
+    {"ok": true, "load_s": .., "run_s": .., "parameters": .., "memory_bytes": .., "log": ".."}
     {"code": "wrong_keys", "facts": {..}, "log": ".."}
 """
 
@@ -57,6 +57,8 @@ class Finished:
 
     load_s: float
     run_s: float
+    parameters: int
+    memory_bytes: int
     log: str
 
 
@@ -100,7 +102,13 @@ def read_message(message: bytes) -> Message:
         return Progress(done)
     log = clean_text(said.get("log", ""), MAX_LOG)
     if said.get("ok") is True:
-        return Finished(_seconds(said.get("load_s")), _seconds(said.get("run_s")), log)
+        return Finished(
+            load_s=_seconds(said.get("load_s")),
+            run_s=_seconds(said.get("run_s")),
+            parameters=_count(said.get("parameters", 0)),
+            memory_bytes=_count(said.get("memory_bytes", 0)),
+            log=log,
+        )
     if isinstance(code := said.get("code"), str) and code in REFUSALS:
         return Refused(code, _facts(said.get("facts", {})), log)
     raise Untrue
@@ -128,6 +136,12 @@ def _seconds(value: object) -> float:
     if type(value) not in (int, float) or not 0 <= float(str(value)) < math.inf:
         raise Untrue
     return min(float(str(value)), 1e9)
+
+
+def _count(value: object) -> int:
+    if type(value) is not int or not 0 <= value <= _MAX_INTEGER:
+        raise Untrue
+    return value
 
 
 def _facts(facts: object) -> dict[str, Fact]:

@@ -34,6 +34,7 @@ class _Job:
     checkpoint: memoryview
     contents: Any  # NDArray, but numpy is imported only after this module is
     styles: Any
+    footprint: Any
     outputs: Any
 
 
@@ -71,7 +72,7 @@ def _warm_up() -> None:
 
     torch.set_num_threads(1)
     torch.set_num_interop_threads(1)
-    from styletransfer import checkpoint, inference, manifest  # noqa: F401
+    from styletransfer import checkpoint, footprint, inference, manifest  # noqa: F401
 
     checkpoint.warm_up()
     # Nothing can be opened later, so what the last steps need is imported by using it once.
@@ -98,6 +99,8 @@ def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
 def _map(words: dict[str, Any], fds: list[int]) -> _Job:
     import numpy as np
 
+    from styletransfer.footprint import Footprint
+
     shape = tuple(words["shape"])
 
     def pixels(fd: int) -> Any:
@@ -110,6 +113,7 @@ def _map(words: dict[str, Any], fds: list[int]) -> _Job:
         checkpoint=data,
         contents=pixels(fds[1]),
         styles=pixels(fds[3]) if len(fds) > 3 else None,
+        footprint=Footprint(),
         outputs=np.frombuffer(mmap.mmap(fds[2], 0), np.float32).reshape(shape),
     )
     for fd in fds:
@@ -167,7 +171,13 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
         style = None if job.styles is None else job.styles[i]
         job.outputs[i] = stylise(generator, content, style)
         _say(control, done=i + 1)
-    return {"ok": True, "load_s": loaded - started, "run_s": time.monotonic() - loaded}
+    return {
+        "ok": True,
+        "load_s": loaded - started,
+        "run_s": time.monotonic() - loaded,
+        "parameters": generator.parameters_count,
+        "memory_bytes": job.footprint.added_bytes(),
+    }
 
 
 def _refusal(error: BaseException) -> dict[str, Any]:

@@ -84,15 +84,25 @@ def run_generator(
             started = time.monotonic()
             _send(sandbox, job, limits, buffers)
             pictures = _Pictures(buffers, on_picture)
-            finished = _Conversation(
+            conversation = _Conversation(
                 sandbox, limits, pictures, started, on_progress, should_stop
-            ).follow()
+            )
+            finished = conversation.follow()
         finally:
             sandbox.end()
         outputs = pictures.take_all()
     finally:
         buffers.close()
-    return Stylised(outputs, finished.load_s, finished.run_s, finished.log)
+    return Stylised(
+        outputs=outputs,
+        load_s=finished.load_s,
+        run_s=finished.run_s,
+        picture_s=conversation.picture_s,
+        # What can't be measured from outside is at least held to what is possible.
+        parameters=min(finished.parameters, job.checkpoint.stat().st_size),
+        memory_bytes=min(finished.memory_bytes, limits.memory_bytes),
+        log=finished.log,
+    )
 
 
 class _Pictures:
@@ -131,6 +141,8 @@ class _Conversation:
         self._on_progress, self._should_stop = on_progress, should_stop
         self._confined = False
         self._done = 0
+        self._last = started
+        self.picture_s: list[float] = []
 
     def follow(self) -> Finished:
         """Listen until it finishes, in whichever way."""
@@ -145,11 +157,13 @@ class _Conversation:
             match message:
                 case Confined() if not self._confined:
                     self._confined = True
+                    self._last = time.monotonic()
                 case Fault(reason) if not self._confined:
                     raise SandboxUnavailable(f"The sandbox could not confine itself: {reason}")
                 case Progress(done) if self._confined and self._done < done <= self._total:
                     self._report(done)
                 case Finished() if self._confined:
+                    self._time_until(self._total)
                     return message
                 case Refused(code, facts, log) if self._confined:
                     raise self._refusal(code, facts, log)
@@ -167,7 +181,16 @@ class _Conversation:
             if packet is not None:
                 return packet
 
+    def _time_until(self, done: int) -> None:
+        """Share the time since the last news among the pictures that are done since."""
+        moment = time.monotonic()
+        count = done - len(self.picture_s)
+        if count > 0:
+            self.picture_s += [(moment - self._last) / count] * count
+        self._last = moment
+
     def _report(self, done: int) -> None:
+        self._time_until(done)
         self._done = done
         self._pictures.take_until(done)
         if self._on_progress is not None:

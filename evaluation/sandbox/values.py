@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import numpy as np
@@ -70,5 +72,21 @@ class Stylised:
     """(N, H, W, 3), RGB."""
     load_s: float
     run_s: float
+    picture_s: Sequence[float]
+    """How long each picture took by our own clock; the first with loading."""
+    parameters: int
+    """How many weights were loaded, as the runner says: no more than the file has bytes."""
+    memory_bytes: int
+    """What loading and running added at most, as the runner says; no more than was allowed."""
     log: str
     """At most 600 characters of the runner's own words: for the owner, never to be believed."""
+
+    def measure(self) -> dict[str, float]:
+        """Return what was measured, by the keys of the metrics that a recipe may ask for."""
+        # The first picture waited for the checkpoint to be loaded.
+        steady = self.picture_s[1:] or self.picture_s
+        return {
+            "ms_per_image": round(1000 * median(steady), 3),
+            "parameters": self.parameters,
+            "peak_memory": self.memory_bytes,
+        }

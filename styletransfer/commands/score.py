@@ -3,7 +3,6 @@
 import argparse
 import hashlib
 import json
-import resource
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -19,13 +18,22 @@ from styletransfer.commands.whole_file import require_writable, write_whole
 from styletransfer.determinism import make_deterministic
 from styletransfer.errors import InvalidRecipe
 from styletransfer.folders import Folder, hash_pairs_of, read_references
+from styletransfer.footprint import Footprint
 from styletransfer.inference import Generator, stylise, to_pixels
 from styletransfer.manifest import Manifest
 from styletransfer.pretrained import OFFICIAL, extractor_pin
 from styletransfer.progress import show_progress
 from styletransfer.scoring import Scorer
 from styletransfer.second_pass import choose_order, pass_again
-from styletransfer.values import METRICS, ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
+from styletransfer.values import (
+    METRICS,
+    Estimate,
+    ExtractorPin,
+    Image,
+    Recipe,
+    ReferenceImages,
+    ScoreCard,
+)
 
 EXAMPLES = """\
 examples:
@@ -113,8 +121,10 @@ def run(arguments: argparse.Namespace) -> None:
         print(f"left out, for want of files: {', '.join(task.left_out)}", file=sys.stderr)
     if discriminator is not None and task.recipe.discriminator_sha256 is None:
         print("--discriminator is not used: the recipe names none", file=sys.stderr)
+    footprint = Footprint()
     generator = load_generator(checkpoint, manifest)
     outputs, milliseconds = generate(generator, references, range(len(references.pairs)))
+    measured = measure(generator, milliseconds, footprint)
     scorer = Scorer(
         task.recipe,
         name_references(references, task),
@@ -136,8 +146,9 @@ def run(arguments: argparse.Namespace) -> None:
     order = choose_order(len(outputs), scorer.seed(sha256))
     if order:
         card = pass_again(order, outputs.__getitem__, again).add_to(card)
-    write_card(arguments.out, card, measure(generator, milliseconds), task, manifest)
-    print_scores(card)
+    card = card.with_measurements(measured)
+    write_card(arguments.out, card, task, manifest)
+    print_values(card.values_of(task.recipe))
 
 
 def read_task(
@@ -158,7 +169,7 @@ def read_task(
     if len(references.reals) < 2:
         missing |= {key for key in wanted if "inception" in METRICS[key].needs}
     left = tuple(key for key in wanted if key not in missing)
-    if not left:
+    if all(METRICS[key].source == "run" for key in left):
         raise InvalidRecipe(f"nothing is left to measure: {', '.join(wanted)} need more files")
     possible = replace(recipe, metrics=left)
     if not has_discriminator:
@@ -257,21 +268,21 @@ def generate(
     return outputs, milliseconds
 
 
-def measure(generator: Generator, milliseconds: list[float]) -> dict[str, float]:
-    """Say what running the generator took here."""
+def measure(
+    generator: Generator, milliseconds: list[float], footprint: Footprint
+) -> dict[str, float]:
+    """Say what running the generator took here, by the keys of metrics."""
+    steady = milliseconds[1:] or milliseconds  # the first picture warms things up
     return {
-        "ms_per_image": round(median(milliseconds), 3),
+        "ms_per_image": round(median(steady), 3),
         "parameters": generator.parameters_count,
-        "peak_memory_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
+        "peak_memory": footprint.added_bytes(),
     }
 
 
-def write_card(
-    path: Path, card: ScoreCard, measured: Mapping[str, float], task: Task, manifest: Manifest
-) -> None:
+def write_card(path: Path, card: ScoreCard, task: Task, manifest: Manifest) -> None:
     """Write the card, with what only somebody who runs the generator at home can say."""
     written = card.to_json()
-    written["measurements"] |= measured
     written["provenance"] |= {
         "left_out": list(task.left_out),
         "manifest": manifest.model_dump(mode="json"),
@@ -279,8 +290,8 @@ def write_card(
     write_whole(path, json.dumps(written, indent=2, allow_nan=False) + "\n")
 
 
-def print_scores(card: ScoreCard) -> None:
-    """Print the scores as a table."""
-    for key, score in card.scores.items():
+def print_values(values: Mapping[str, Estimate]) -> None:
+    """Print scores and measurements as a table."""
+    for key, score in values.items():
         interval = "" if score.low is None else f"  {score.low:.5g} … {score.high:.5g}"
         print(f"{key:<18}{score.value:>12.6g}{interval}")

@@ -14,7 +14,7 @@ from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score,
 from styletransfer.values import Estimate, ScoreCard
 from submissions.models import Submission
 from submissions.states import Status
-from tests.factories import make_png, make_submission
+from tests.factories import make_phase, make_png, make_recipe, make_submission
 
 pytestmark = pytest.mark.django_db
 PICTURE = services.Picture(png=make_png(1), webp=b"small copy")
@@ -184,3 +184,22 @@ def test_a_worker_that_is_to_end_gives_its_submission_back_without_a_fault(
     assert (submission.status, submission.faults) == (status, 0)
     assert submission.lease_expires_at is None
     assert start(submission, stage).attempt > run.attempt
+
+
+def test_what_was_measured_of_the_run_is_stored_and_shown_where_the_recipe_asks_for_it() -> None:
+    phase = make_phase(recipe=make_recipe(metrics=["total", "ms_per_image"]))
+    run = start(make_submission(phase=phase, status=Status.QUEUED))
+    pairs = list(Pair.objects.filter(reference_set=phase.reference_set))
+    card = ScoreCard({"total": Estimate(2.0)}, {}).with_measurements(
+        {"ms_per_image": 12.5, "parameters": 7}
+    )
+    assert services.record_scores(run, card, pairs=pairs, pictures=[PICTURE] * len(pairs))
+    stored = {score.metric: (score.value, score.low) for score in Score.objects.all()}
+    assert stored == {"total": (2.0, None), "ms_per_image": (12.5, None)}
+    entry = LeaderboardEntry.objects.get()
+    assert entry.scores["ms_per_image"] == {"value": 12.5, "low": None, "high": None}
+    assert entry.ranking_value == 2.0
+    run.refresh_from_db()
+    assert run.card is not None
+    assert run.card["measurements"] == {"ms_per_image": 12.5, "parameters": 7}
+    assert run.card["scores"].keys() == {"total"}

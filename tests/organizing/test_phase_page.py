@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.utils.timezone import localtime, now
 
 from arena.accounts.models import User
+from competitions import publishing
 from competitions.models import Competition, Phase, ReferenceSet, ScoringRecipe
 from competitions.models.phase import Direction
 from competitions.networks import Networks, pins_of
@@ -93,6 +94,19 @@ def test_a_phase_is_made_with_networks_and_metric_chosen_in_words() -> None:
     assert (phase.ranking_metric, phase.ranking_direction) == ("total", Direction.LOWER)
     assert phase.max_checkpoint_bytes == 256 * 2**20
     assert phase.memory_limit_bytes == 3 * 2**30
+
+
+def test_what_is_measured_of_a_run_does_not_rank() -> None:
+    desk = Desk()
+    desk.recipe = make_recipe(competition=desk.competition, metrics=["total", "parameters"])
+    text = desk.client.get(reverse(ADD)).content.decode()
+    assert 'value="lpips"' in text
+    assert 'value="parameters"' not in text
+    desk.add(ranking_metric="parameters")
+    assert not Phase.objects.exists()
+    phase = make_phase(recipe=desk.recipe, ranking_metric="parameters")
+    missing = [item.code for item in publishing.check_phase(phase) if not item.is_done]
+    assert "ranking" in missing
 
 
 def test_a_phase_pins_the_networks_that_its_recipe_needs_and_no_others() -> None:

@@ -164,6 +164,7 @@ def test_a_card_made_at_home_holds_what_the_scorer_finds(home: Path, whole: dict
     assert card["provenance"]["left_out"] == []
     assert card["measurements"]["parameters"] >= 0
     assert card["measurements"]["ms_per_image"] > 0
+    assert card["measurements"]["peak_memory"] >= 0
     jsonschema.validate(card, json.loads(read_schema()))
 
 

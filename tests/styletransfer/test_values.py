@@ -112,3 +112,23 @@ def test_a_refusal_crosses_processes_with_its_facts(code: str) -> None:
     assert str(again) == str(error)
     assert "[512, 512]" in str(error)
     assert str(CheckpointRejected(code)) == REFUSALS[code]
+
+
+def test_measurements_that_a_recipe_asks_for_stand_beside_its_scores() -> None:
+    recipe = Recipe(metrics=("parameters", "content", "ms_per_image"))
+    assert recipe.measured == ("parameters", "content", "ms_per_image")
+    assert recipe.scored == ("content",)
+    card = ScoreCard({"content": Estimate(1.0, 0.5, 2.0)}, {})
+    measured = card.with_measurements({"ms_per_image": 12.5, "parameters": 7, "peak_memory": 9})
+    assert measured.scores_sha256 == card.scores_sha256
+    assert measured.to_json()["scores"].keys() == {"content"}
+    assert measured.values_of(recipe) == {
+        "content": Estimate(1.0, 0.5, 2.0),
+        "parameters": Estimate(7.0),
+        "ms_per_image": Estimate(12.5),
+    }
+
+
+def test_a_recipe_measures_more_than_how_outputs_are_made() -> None:
+    with pytest.raises(InvalidRecipe, match="outputs"):
+        Recipe(metrics=("parameters", "ms_per_image", "peak_memory"))

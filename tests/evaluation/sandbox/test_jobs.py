@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 import struct
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 import torch
 
@@ -38,6 +40,28 @@ def test_identity_gives_back_every_pixel_and_reports_each_picture(
     assert seen == [(1, 2), (2, 2)]
     assert result.load_s > 0
     assert result.run_s > 0
+    assert len(result.picture_s) == 2
+    assert 0 < sum(result.picture_s) < 60
+    assert result.parameters == 0
+    assert 0 <= result.memory_bytes <= LIMITS.memory_bytes
+
+
+def test_weights_and_memory_are_counted(pool: SandboxPool, tmp_path: Path) -> None:
+    path = graphs.convolutions(tmp_path / "g.onnx", channels=64, kernel=3, layers=2)
+    pixels = large_pictures(3)
+    made = pool.run(GeneratorJob(path, graphs.manifest(), pixels, None), LIMITS)
+    assert made.parameters == count_weights(path)
+    # One map of the first layer alone takes 16 MiB.
+    assert 16 << 20 < made.memory_bytes < LIMITS.memory_bytes
+    measured = made.measure()
+    assert measured["parameters"] == made.parameters
+    assert measured["peak_memory"] == made.memory_bytes
+    assert measured["ms_per_image"] == pytest.approx(1000 * sum(made.picture_s[1:]) / 2, abs=1e-3)
+
+
+def count_weights(path: Path) -> int:
+    model = onnx.load(path)
+    return sum(math.prod(tensor.dims) for tensor in model.graph.initializer)
 
 
 def test_two_inputs_reach_the_right_names_and_halves_are_rounded_to_even(
