@@ -51,7 +51,37 @@ class QuotaSpent(DomainError):
     http_status = 429
 
 
+class ChecksumMismatch(DomainError):
+    """What arrived is not what was sent."""
+
+    http_status = 460
+
+
+class Gone(DomainError):
+    """It was there, and is not any more."""
+
+    http_status = 410
+
+
+class Locked(DomainError):
+    """Somebody else is writing to it at this moment."""
+
+    http_status = 423
+
+
+class TooMany(DomainError):
+    """Too much at once, or in a short time; facts: ``wait_s`` where waiting helps."""
+
+    http_status = 429
+
+
 class Unavailable(DomainError):
     """The platform can't do this now; nothing was lost and nothing is charged."""
 
     http_status = 503
+
+
+class StorageFull(Unavailable):
+    """The platform has no room for the file."""
+
+    http_status = 507

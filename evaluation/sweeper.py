@@ -26,6 +26,7 @@ from evaluation.services import give_back
 from submissions import dispatch
 from submissions.models import Submission
 from submissions.states import Status
+from submissions.uploads.removal import sweep_uploads
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +47,7 @@ def sweep() -> Swept:
     clean_up_preparations()
     close_abandoned_runs()
     remove_broken_uploads()
+    sweep_uploads()
     free_boards_of_the_cancelled()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
 
@@ -89,7 +91,7 @@ def close_abandoned_runs() -> int:
 
 
 def remove_broken_uploads() -> int:
-    """Remove what a web server that was killed had received; Django cleans up after the others."""
+    """Remove what a web server that was killed was receiving; Django cleans up after the others."""
     oldest = now().timestamp() - LONGEST_UPLOAD.total_seconds()
     removed = 0
     for path in Path(settings.FILE_UPLOAD_TEMP_DIR).glob("*.upload*"):

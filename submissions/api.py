@@ -13,33 +13,25 @@ from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from rest_framework import generics, serializers, status
 from rest_framework.authentication import BaseAuthentication, SessionAuthentication
-from rest_framework.exceptions import APIException
-from rest_framework.parsers import MultiPartParser
+from rest_framework.parsers import JSONParser, MultiPartParser
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.response import Response
-from rest_framework.throttling import BaseThrottle, UserRateThrottle
+from rest_framework.throttling import BaseThrottle
 
 from competitions.errors import Invalid, TooLarge
 from competitions.models import Phase
 from competitions.people import User
 from competitions.policies import require_can_submit
 from submissions import services
-from submissions.models import Submission
+from submissions.models import Submission, Upload
+from submissions.throttles import LengthRequired, UploadThrottle
+from submissions.uploads.beginning import find
 from submissions.waiting import QueuePlace, place_of, places_of
 
 # What a request may hold besides the checkpoint: the manifest and the parts' headers.
 ENVELOPE_BYTES = 2**20
 LARGEST_MANIFEST_BYTES = 2**16
-
-
-class UploadThrottle(UserRateThrottle):
-    scope = "upload"
-
-
-class LengthRequired(APIException):
-    status_code = 411
-    default_code = "length_required"
 
 
 class SubmissionOut(serializers.ModelSerializer[Submission]):
@@ -111,11 +103,14 @@ class SubmissionOut(serializers.ModelSerializer[Submission]):
 
 
 class PhaseSubmissions(generics.ListAPIView[Submission]):
-    """List my team's submissions to a phase, or enter a new one."""
+    """List my team's submissions to a phase, or enter a new one.
+
+    That is a multipart form with the file, or JSON that names an upload which is complete.
+    """
 
     serializer_class = SubmissionOut
     permission_classes = [IsAuthenticated]
-    parser_classes = [MultiPartParser]
+    parser_classes = [MultiPartParser, JSONParser]
 
     def get_authenticators(self) -> list[BaseAuthentication]:
         # The CSRF check of a session reads the whole body, before anything can be refused.
@@ -125,8 +120,9 @@ class PhaseSubmissions(generics.ListAPIView[Submission]):
         return found
 
     def get_throttles(self) -> list[BaseThrottle]:
-        extra = [UploadThrottle()] if self.request.method == "POST" else []
-        return [*super().get_throttles(), *extra]
+        # An upload that is submitted by its name was counted when it began.
+        is_upload = self.request.method == "POST" and not is_json(self.request)
+        return [*super().get_throttles(), *([UploadThrottle()] if is_upload else [])]
 
     def get_queryset(self) -> QuerySet[Submission]:
         user = cast(User, self.request.user)
@@ -144,13 +140,14 @@ class PhaseSubmissions(generics.ListAPIView[Submission]):
         phase = get_object_or_404(visible, pk=phase_id)
         # Nothing has been read of the body yet: refuse first what its content can't change.
         require_can_submit(user, phase=phase, at=now())
-        require_fitting_length(request.META, phase)
-        submission = services.submit(
-            by=user,
-            phase=phase,
-            checkpoint=checkpoint_in(request),
-            manifest=manifest_in(request),
-        )
+        checkpoint: UploadedFile[bytes] | Upload
+        if is_json(request):
+            require_short(request.META)
+            checkpoint, manifest = upload_in(request), json_manifest_in(request)
+        else:
+            require_fitting_length(request.META, phase)
+            checkpoint, manifest = checkpoint_in(request), manifest_in(request)
+        submission = services.submit(by=user, phase=phase, checkpoint=checkpoint, manifest=manifest)
         body = SubmissionOut(submission).data
         return Response(body, status.HTTP_201_CREATED, headers={"Location": body["links"]["self"]})
 
@@ -166,6 +163,35 @@ class CancelSubmission(generics.GenericAPIView[Submission]):
         return Response(SubmissionOut(submission).data)
 
 
+def is_json(request: Request) -> bool:
+    return (request.content_type or "").partition(";")[0].strip() == "application/json"
+
+
+def require_short(headers: Mapping[str, Any]) -> None:
+    """Refuse more JSON than a manifest needs."""
+    length = _length_in(headers)
+    if length > 2 * LARGEST_MANIFEST_BYTES:
+        raise TooLarge("too_large", _("A text field of the request is too long."))
+
+
+def upload_in(request: Request) -> Upload:
+    """Return the upload that the JSON names."""
+    named = request.data.get("upload") if isinstance(request.data, dict) else None
+    try:
+        return find(cast(User, request.user), UUID(str(named)))
+    except (ValueError, Upload.DoesNotExist) as error:
+        detail = _("Name one of your uploads for this phase: `upload` is its id.")
+        raise Invalid("unknown_upload", detail) from error
+
+
+def json_manifest_in(request: Request) -> Any:
+    """Return the manifest of a JSON request, an object or a text that holds one."""
+    manifest = request.data.get("manifest") if isinstance(request.data, dict) else None
+    if manifest is None:
+        raise Invalid("manifest_missing", _("Send `manifest`: what describes the generator."))
+    return manifest
+
+
 def require_fitting_length(headers: Mapping[str, Any], phase: Phase) -> None:
     """Refuse by its headers a request that holds more than the phase takes.
 
@@ -173,17 +199,22 @@ def require_fitting_length(headers: Mapping[str, Any], phase: Phase) -> None:
         LengthRequired: it does not say how long it is.
         TooLarge: the checkpoint in it can't be small enough.
     """
-    length = str(headers.get("CONTENT_LENGTH") or "")
-    if not length.isdecimal():
-        raise LengthRequired(_("Say how long the request is, with Content-Length."))
-    if int(length) > phase.max_checkpoint_bytes + ENVELOPE_BYTES:
+    length = _length_in(headers)
+    if length > phase.max_checkpoint_bytes + ENVELOPE_BYTES:
         raise TooLarge(
             "too_large",
             _("The request has %(size)d bytes; this phase takes checkpoints of at most %(limit)d.")
-            % {"size": int(length), "limit": phase.max_checkpoint_bytes},
+            % {"size": length, "limit": phase.max_checkpoint_bytes},
             limit=phase.max_checkpoint_bytes,
-            size=int(length),
+            size=length,
         )
+
+
+def _length_in(headers: Mapping[str, Any]) -> int:
+    length = str(headers.get("CONTENT_LENGTH") or "")
+    if not length.isdecimal():
+        raise LengthRequired(_("Say how long the request is, with Content-Length."))
+    return int(length)
 
 
 def checkpoint_in(request: Request) -> UploadedFile[bytes]:

@@ -2,107 +2,114 @@
 
 import hashlib
 import json
-import logging
-import unicodedata
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
-from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
+from django.db import IntegrityError, transaction
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
 
-from competitions.errors import Conflict, Forbidden, Invalid, TooLarge, Unavailable
+from competitions.errors import Conflict, Forbidden, Invalid
 from competitions.models import Phase
 from competitions.people import User
 from competitions.policies import require_can_submit
 from competitions.services import freeze_reference_set
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
-from styletransfer.sniff import HEAD_BYTES, sniff
 from submissions import dispatch, quota
 from submissions.failures import Failure
 from submissions.manifest_texts import list_problems
-from submissions.models import Submission
+from submissions.models import Submission, Upload
 from submissions.states import MAY_BE_SENT_AGAIN, Status
+from submissions.uploads.beginning import require_fitting
+from submissions.uploads.hold import over, require_not_used
+from submissions.uploads.receiving import complete, receive_whole
+from submissions.uploads.removal import give_up
+from submissions.uploads.seen import look_at
 
-log = logging.getLogger(__name__)
 
-Upload = UploadedFile[bytes]
-
-TAIL_BYTES = 1 << 16
-
-
-def submit(*, by: User, phase: Phase, checkpoint: Upload, manifest: Any) -> Submission:
+def submit(
+    *, by: User, phase: Phase, checkpoint: UploadedFile[bytes] | Upload, manifest: Any
+) -> Submission:
     """Enter a checkpoint and ask for its check once the row is really there.
+
+    It is a file that came whole, or an upload whose bytes are all there. Where it can't be
+    entered, the upload stays as it is and may be submitted again.
 
     Raises:
         Forbidden: ``by`` has not joined, or the phase is closed.
         TooLarge, Invalid: the file or the manifest can't be used.
         Conflict: the team has sent this file with this manifest already.
         QuotaSpent: the team has no submission left for now.
-        Unavailable: the file could not be stored.
+        Locked: the upload is being written to.
+        StorageFull, Unavailable: the file could not be stored.
     """
     team = require_can_submit(by, phase=phase, at=now())
     declared = read_manifest(manifest)
-    sha256 = inspect_file(checkpoint, phase=phase, declared=declared)
     described = declared.canonical_json()
     submission = Submission(
         phase=phase,
         team=team,
         submitted_by=by,
-        file_name=make_label(checkpoint.name),
-        size_bytes=checkpoint.size or 0,
-        sha256=sha256,
         manifest=json.loads(described),
         manifest_sha256=hashlib.sha256(described.encode()).hexdigest(),
     )
-    return _enter(submission, checkpoint)
+    if isinstance(checkpoint, Upload):
+        _require_of(checkpoint, by=by, phase=phase)
+        complete(checkpoint)
+        _require_format(checkpoint.found_format, _refusal_of(checkpoint), declared)
+        return _enter(submission, checkpoint)
+    require_fitting(checkpoint.size or 0, phase)
+    seen = look_at(checkpoint)
+    _require_format(seen.found_format, seen.refusal, declared)
+    # Asked again under the lock; here, so that nothing is stored in vain.
+    submission.sha256 = seen.sha256
+    require_not_sent_before(submission)
+    if spent := quota.find_spent(quota.count(phase, team)):
+        raise spent
+    upload = receive_whole(checkpoint, seen, by=by, phase=phase)
+    try:
+        return _enter(submission, upload)
+    except Exception:
+        give_up(upload)  # not if the answer to the commit was lost, but not the commit
+        raise
 
 
-def _enter(submission: Submission, checkpoint: Upload) -> Submission:
-    # Named here, so that it can be removed even if storing it breaks off half-way.
-    name = f"{submission.pk}.bin"
-    stored = Submission.checkpoint.field.generate_filename(submission, name)
+def _require_of(upload: Upload, *, by: User, phase: Phase) -> None:
+    if upload.owner_id != by.pk or upload.phase_id != phase.pk:
+        raise Invalid("unknown_upload", _("There is no such upload of yours for this phase."))
+
+
+def _enter(submission: Submission, upload: Upload) -> Submission:
+    """Let a submission take over an upload's file, in one transaction or not at all."""
+    submission.file_name = upload.file_name
+    submission.size_bytes = upload.length
+    submission.sha256 = upload.sha256
+    submission.checkpoint = str(upload.checkpoint.name)
     try:
         with transaction.atomic():
             # The lock comes first: of two equal uploads at once the second sees the first.
             quota.lock(submission.phase, submission.team)
+            require_not_used(upload)
             require_not_sent_before(submission)
             quota.require_left(submission.phase, submission.team)
             if submission.phase.reference_set.frozen_at is None:
                 # In use from here on: what is scored against may not change any more.
                 freeze_reference_set(submission.phase.reference_set)
-            submission.checkpoint.save(name, checkpoint, save=False)
             submission.save(force_insert=True)
+            if not upload.use(submission):
+                upload.refresh_from_db()
+                raise over(upload)
             # Robust: once the row is there, no trouble with the message may undo the upload.
             # No partial: Django asks a robust callback that failed for its name.
             transaction.on_commit(
                 lambda: dispatch.send(submission.pk, Status.CHECKING), robust=True
             )
-    except OSError as error:
-        _discard(submission, stored)
-        raise Unavailable(
-            "storage_unavailable",
-            _("The file could not be stored. Nothing was charged: try again in a minute."),
-        ) from error
     except IntegrityError:
-        _discard(submission, stored)
         require_not_sent_before(submission)
         raise
-    except Exception:
-        _discard(submission, stored)
-        raise
     return submission
-
-
-def _discard(submission: Submission, stored: str) -> None:
-    try:
-        if Submission.objects.filter(pk=submission.pk).exists():
-            return  # the answer to the commit was lost, not the commit
-        submission.checkpoint.storage.delete(stored)
-    except (OSError, DatabaseError, InterfaceError):
-        log.warning("could not remove %s, which no submission refers to", stored, exc_info=True)
 
 
 def read_manifest(manifest: Any) -> Manifest:
@@ -127,38 +134,17 @@ def read_manifest(manifest: Any) -> Manifest:
         raise Invalid("bad_manifest", text % problems[0], errors=problems) from error
 
 
-def inspect_file(checkpoint: Upload, *, phase: Phase, declared: Manifest) -> str:
-    """Return the file's SHA-256 after what can be seen without building the network in it."""
-    size = checkpoint.size or 0
-    if size > phase.max_checkpoint_bytes:
-        raise TooLarge(
-            "too_large",
-            _("The file has %(size)d bytes; this phase takes at most %(limit)d.")
-            % {"size": size, "limit": phase.max_checkpoint_bytes},
-            limit=phase.max_checkpoint_bytes,
-            size=size,
-        )
-    digest = hashlib.sha256()
-    head = tail = b""
-    for chunk in checkpoint.chunks():
-        head = head or chunk[:HEAD_BYTES]
-        tail = (tail + chunk[-TAIL_BYTES:])[-TAIL_BYTES:]
-        digest.update(chunk)
-    try:
-        found = sniff(head, size, tail)
-        if found != declared.format:
-            raise CheckpointRejected("format_mismatch", expected=declared.format, found=found)
-    except CheckpointRejected as error:
-        raise Invalid(error.code, Failure(error.code, error.facts).detail) from error
-    return digest.hexdigest()
+def _require_format(found: str, refusal: CheckpointRejected | None, declared: Manifest) -> None:
+    if refusal is None and found != declared.format:
+        refusal = CheckpointRejected("format_mismatch", expected=declared.format, found=found)
+    if refusal is not None:
+        raise Invalid(refusal.code, Failure(refusal.code, refusal.facts).detail) from refusal
 
 
-def make_label(name: str | None) -> str:
-    """Return a file name fit to be shown: one line, no control characters, at most 100."""
-    text = unicodedata.normalize("NFC", (name or "").replace("\\", "/").rsplit("/", 1)[-1])
-    # Cc control, Cf format (right-to-left overrides hide an extension), Cs lone surrogates.
-    kept = (char for char in text if unicodedata.category(char) not in {"Cc", "Cf", "Cs"})
-    return "".join(kept).strip()[:100] or _("unnamed")
+def _refusal_of(upload: Upload) -> CheckpointRejected | None:
+    if not upload.refusal_code:
+        return None
+    return CheckpointRejected(upload.refusal_code, **upload.refusal_facts)
 
 
 def require_not_sent_before(submission: Submission) -> None:

@@ -20,10 +20,10 @@ from competitions.models import Phase
 from competitions.people import User
 from submissions import services
 from submissions.admission import Admission, admission_of
-from submissions.api import UploadThrottle
 from submissions.forms import DEFAULTS, SubmitForm
+from submissions.guard import Guard
 from submissions.models import Submission
-from submissions.upload import Guard
+from submissions.throttles import UploadThrottle
 
 
 class Throttled(DomainError):

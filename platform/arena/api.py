@@ -11,6 +11,7 @@ from rest_framework.views import APIView
 from competitions.api import CompetitionDetail, CompetitionList, Leaderboard, PhasePairs
 from evaluation.api import OutputPicture, SubmissionDetail
 from submissions.api import CancelSubmission, PhaseSubmissions
+from submissions.tus import OneUpload, PhaseUploads
 
 
 class UnknownAddress(APIView):
@@ -33,6 +34,8 @@ urlpatterns = [
         PhaseSubmissions.as_view(),
         name="api-phase-submissions",
     ),
+    path("phases/<int:phase_id>/uploads/", PhaseUploads.as_view(), name="api-phase-uploads"),
+    path("uploads/<uuid:pk>/", OneUpload.as_view(), name="api-upload"),
     path("phases/<int:phase_id>/leaderboard/", Leaderboard.as_view(), name="api-leaderboard"),
     path("phases/<int:phase_id>/pairs/", PhasePairs.as_view(), name="api-phase-pairs"),
     path("submissions/<uuid:pk>/", SubmissionDetail.as_view(), name="api-submission"),

@@ -1,5 +1,6 @@
 """Turn every error into an HTTP answer, in this one place (RFC 9457, problem details)."""
 
+import errno
 import logging
 import math
 import sys
@@ -34,6 +35,8 @@ MEDIA_TYPE = "application/problem+json"
 RETRY_SOON_S = 30
 RETRY_MINUTE_S = 60
 RETRY_TOMORROW_S = 86_400
+# tus has a status of its own.
+_TITLES = {460: "Checksum Mismatch"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +53,7 @@ class Problem:
         # With "about:blank" the title is the status's own phrase; `code` tells problems apart.
         named = {
             "type": "about:blank",
-            "title": HTTPStatus(self.status).phrase,
+            "title": _TITLES.get(self.status) or HTTPStatus(self.status).phrase,
             "status": self.status,
             "detail": self.detail,
             "code": self.code,
@@ -102,6 +105,8 @@ def _describe_domain(error: DomainError) -> Problem:
         headers = {"Retry-After": str(_seconds_until_quota(error))}
     elif isinstance(error, Unavailable):
         headers = {"Retry-After": str(RETRY_SOON_S)}
+    elif wait := error.facts.get("wait_s"):
+        headers = {"Retry-After": str(wait)}
     return Problem(error.http_status, error.code, str(error.detail), error.facts, headers)
 
 
@@ -141,6 +146,9 @@ def _describe_platform(error: Exception) -> Problem:
             return Problem(503, "database_unavailable", detail, headers=retry)
         case DataError():
             return Problem(400, "bad_value", _("A value in the request can't be stored."))
+        case OSError(errno=errno.ENOSPC | errno.EDQUOT):
+            detail = _("There is no room left on the site. Tell the organizers, then try again.")
+            return Problem(507, "storage_full", detail, headers=retry)
         case OSError():
             detail = _("Files can't be read or stored at the moment. Try again in a minute.")
             return Problem(503, "storage_unavailable", detail, headers=retry)

@@ -206,6 +206,10 @@ WEIGHTS_DIR = Path(env_str("ARENA_WEIGHTS_DIR")) if env_str("ARENA_WEIGHTS_DIR")
 FILE_UPLOAD_TEMP_DIR = VAR_DIR / "tmp"
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 FILE_UPLOAD_PERMISSIONS = 0o600
+# Uploads that come in pieces: how long one may rest, and how much each user may have under way.
+UPLOAD_EXPIRES_AFTER = timedelta(hours=env_int("ARENA_UPLOAD_HOURS", 24))
+UPLOADS_AT_ONCE = env_int("ARENA_UPLOADS_AT_ONCE", 5)
+UPLOAD_BYTES_AT_ONCE = env_int("ARENA_UPLOAD_MIB_AT_ONCE", 2048) << 20
 for _folder in (MEDIA_ROOT, FILE_UPLOAD_TEMP_DIR, FEATURE_CACHE_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 

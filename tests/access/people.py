@@ -25,7 +25,7 @@ from competitions.models import (
     Team,
 )
 from evaluation.models import EvaluationRun, Outcome, Output, Stage
-from submissions.models import TeamQuota
+from submissions.models import TeamQuota, Upload, UploadStatus
 from submissions.states import Status
 from tests.factories import (
     make_competition,
@@ -124,7 +124,8 @@ def make_scene(**competition: Any) -> Scene:
         "participant": Participant.objects.get(user=people["owner"]),
         "invitation": invitation,
         "announcement": Announcement.objects.create(competition=made, title=DRAFT, body=DRAFT),
-        "preparation": make_upload(references),
+        "preparation": make_preparation(references),
+        "upload": make_upload(phase, people["owner"]),
         "quota": TeamQuota.objects.get_or_create(phase=phase, team=team)[0],
         "token": ApiToken.issue(people["owner"], name="laptop")[0],
         "run": EvaluationRun.objects.filter(submission_id=submissions["failed"].pk).earliest("pk"),
@@ -170,7 +171,21 @@ def make_submissions(phase: Phase, team: Team) -> dict[str, Model]:
     return {"scored": scored, "failed": failed, "waiting": waiting}
 
 
-def make_upload(references: ReferenceSet) -> Preparation:
+def make_upload(phase: Phase, owner: User) -> Upload:
+    return Upload.objects.create(
+        owner=owner,
+        phase=phase,
+        file_name="checkpoint.bin",
+        length=len(CHECKPOINT),
+        offset=len(CHECKPOINT),
+        status=UploadStatus.COMPLETE,
+        sha256=hashlib.sha256(CHECKPOINT).hexdigest(),
+        checkpoint=ContentFile(CHECKPOINT, name="checkpoint.bin"),
+        expires_at=now() + timedelta(days=1),
+    )
+
+
+def make_preparation(references: ReferenceSet) -> Preparation:
     return Preparation.objects.create(
         kind="images",
         role="content",

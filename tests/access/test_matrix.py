@@ -15,12 +15,15 @@ from tests.access.people import ROLES, Scene, make_scene
 
 pytestmark = pytest.mark.django_db
 
+TUS = {"Tus-Resumable": "1.0.0"}
+TUS_METHODS = ("head", "patch", "delete")
 # How an answer is written in the table.
 OK, LOG_IN, FORBIDDEN, HIDDEN, DONE = "ok", "log in", "403", "404", "done"
 
 EVERYBODY = dict.fromkeys(ROLES, OK)
 PEOPLE = EVERYBODY | {"nobody": LOG_IN}
 TEAM = dict.fromkeys(ROLES, HIDDEN) | dict.fromkeys(("teammate", "organizer", "administrator"), OK)
+NO_ROLE = dict.fromkeys(ROLES, HIDDEN) | {"nobody": LOG_IN}  # its owner alone, who has none
 ORGANIZERS = dict.fromkeys(ROLES, HIDDEN) | dict.fromkeys(("organizer", "administrator"), OK)
 
 
@@ -35,6 +38,7 @@ class Line:
     method: str = "get"
     data: Any = None
     extra: tuple[object, ...] = ()
+    headers: dict[str, str] | None = None
 
     def __str__(self) -> str:
         return f"{self.method} {self.route} {self.row}".strip()
@@ -100,6 +104,8 @@ REST = [
     Line("api-competition", EVERYBODY, "slug"),
     Line("api-leaderboard", EVERYBODY, "phase"),
     Line("api-phase-submissions", PEOPLE, "phase"),
+    Line("api-phase-uploads", PEOPLE, "phase"),
+    Line("api-upload", NO_ROLE, "upload"),
     Line("api-phase-pairs", ORGANIZERS, "phase"),
     Line("api-submission", EVERYBODY, "scored"),
     Line("api-submission", TEAM, "failed"),
@@ -113,7 +119,21 @@ ACTS = [
         "post",
     ),
     Line("api-submission-cancel", like(TEAM, nobody=LOG_IN), "waiting", "post"),
-    Line("token-revoke", dict.fromkeys(ROLES, HIDDEN) | {"nobody": LOG_IN}, "token", "post"),
+    Line("token-revoke", NO_ROLE, "token", "post"),
+    Line(
+        "api-phase-uploads",
+        dict.fromkeys(ROLES, FORBIDDEN) | {"nobody": LOG_IN, "rival": OK, "teammate": OK},
+        "phase",
+        "post",
+        headers={**TUS, "Upload-Length": "10"},
+    ),
+    *(Line("api-upload", NO_ROLE, "upload", each, headers=TUS) for each in TUS_METHODS),
+    Line(
+        "api-phase-submissions",
+        dict.fromkeys(ROLES, LOG_IN),  # by token only; whose upload it is, tests/uploading asks
+        "phase",
+        "post",
+    ),
 ]
 # Pages of the admin, by the model they are about.
 ADMIN_ROLES = dict.fromkeys(ROLES, LOG_IN) | {
@@ -163,12 +183,14 @@ def answer_of(response: HttpResponseBase) -> str:
     if status in {301, 302}:
         to = response.headers["Location"]
         return LOG_IN if "/login/" in to else HIDDEN if to == reverse("admin:index") else DONE
-    return OK if status in {200, 286} else str(status)
+    return OK if status in {200, 201, 286} else str(status)
 
 
 def ask(client: Client, line: Line, scene: Scene) -> str:
     with transaction.atomic():  # whatever an act did is undone for the next role
-        answer = answer_of(getattr(client, line.method)(line.address(scene), line.data))
+        answer = answer_of(
+            getattr(client, line.method)(line.address(scene), line.data, headers=line.headers)
+        )
         transaction.set_rollback(True)
     return answer
 

@@ -56,7 +56,8 @@ def check(response: Any, status: int, code: str) -> dict[str, Any]:
         (OperationalError("database is locked"), 503, "database_unavailable"),
         (InterfaceError("connection already closed"), 503, "database_unavailable"),
         (DataError("value too long"), 400, "bad_value"),
-        (OSError(28, "No space left on device"), 503, "storage_unavailable"),
+        (OSError(28, "No space left on device"), 507, "storage_full"),
+        (OSError(5, "Input/output error"), 503, "storage_unavailable"),
         (ProgrammingError("no such table: secret"), 500, "internal_error"),
         (KeyError("secret"), 500, "internal_error"),
     ],
@@ -67,7 +68,7 @@ def test_every_error_has_its_own_status_and_code(error: Exception, status: int, 
     assert (response.status_code, body["status"], body["code"]) == (status, status, code)
     assert len(body["detail"]) > 5
     assert "secret" not in str(body)
-    assert (status in {429, 503}) == ("Retry-After" in response.headers)
+    assert (status in {429, 503, 507}) == ("Retry-After" in response.headers)
 
 
 def test_what_was_our_fault_is_logged_with_its_cause(caplog: pytest.LogCaptureFixture) -> None:

@@ -12,6 +12,7 @@ from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 from competitions.errors import Conflict, Invalid, QuotaSpent, TooLarge, Unavailable
 from competitions.models import Phase
 from submissions import dispatch, services
+from submissions.labels import make_label
 from submissions.models import Submission
 from submissions.states import MAY_BE_SENT_AGAIN, Status
 from tests.factories import MANIFEST, make_phase, make_reference_set, make_team, make_user
@@ -134,7 +135,7 @@ def test_a_refused_file_leaves_nothing_behind() -> None:
     ],
 )
 def test_a_file_name_becomes_a_harmless_label(name: str | None, label: str) -> None:
-    assert services.make_label(name) == label
+    assert make_label(name) == label
 
 
 # --- When something breaks ----------------------------------------------------------------------
