@@ -4,7 +4,7 @@ Importing this package imports neither torch nor Django.
 """
 
 from evaluation.sandbox.pool import SandboxPool
-from evaluation.sandbox.self_testing import self_test
+from evaluation.sandbox.self_testing import LeakySandbox, self_test
 from evaluation.sandbox.values import (
     GeneratorJob,
     Limits,
@@ -12,9 +12,12 @@ from evaluation.sandbox.values import (
     SandboxUnavailable,
     Stylised,
 )
+from evaluation.sandbox.walls import Finding
 
 __all__ = [
+    "Finding",
     "GeneratorJob",
+    "LeakySandbox",
     "Limits",
     "SandboxPool",
     "SandboxStopped",

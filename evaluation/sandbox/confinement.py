@@ -15,12 +15,13 @@ from evaluation.sandbox.values import SandboxUnavailable
 
 _HERE = Path(__file__).parent
 _OLDEST = (0, 8, 0)  # the first with --disable-userns
-_TEMPORARY_BYTES = 64 << 20
-_SHARED_BYTES = 16 << 20
+_TEMPORARY, _SHARED = "/tmp", "/dev/shm"  # noqa: S108 - inside
+# Where files can be made at all, and how many bytes of them.
+TEMPORARY = {_TEMPORARY: 64 << 20, _SHARED: 16 << 20}
 ENVIRONMENT = {
     "PATH": "/nonexistent",
-    "HOME": "/tmp",  # noqa: S108 - inside
-    "TMPDIR": "/tmp",  # noqa: S108 - inside
+    "HOME": _TEMPORARY,
+    "TMPDIR": _TEMPORARY,
     "LC_ALL": "C.UTF-8",
     "LD_LIBRARY_PATH": runtime.LIBRARIES,
     "OMP_NUM_THREADS": "1",
@@ -43,6 +44,15 @@ class Profile:
         default_factory=lambda: {"RLIMIT_CORE": 0, "RLIMIT_FSIZE": 0, "RLIMIT_NOFILE": 64}
     )
 
+    beside: tuple[Path, ...] = ()
+    """Modules of this package that the runner imports; for the probe that tries the walls."""
+    is_filtered: bool = True
+    """False only to try what the other walls hold by themselves."""
+
+    def binds(self) -> tuple[runtime.Bind, ...]:
+        """Return what is bound in, read-only."""
+        return runtime.find_runtime(self.runner, self.beside).binds
+
     def first_filter(self) -> Path:
         """Return the seccomp filter that bubblewrap loads."""
         return _HERE / "filters" / "stage1.x86_64.bpf"
@@ -59,9 +69,10 @@ class Profile:
         for source, target in binds:
             words += ["--ro-bind", source, target]
         words += ["--proc", "/proc", "--dev", "/dev"]
-        words += ["--size", str(_SHARED_BYTES), "--tmpfs", "/dev/shm", "--remount-ro", "/dev"]  # noqa: S108
-        words += ["--size", str(_TEMPORARY_BYTES), "--tmpfs", "/tmp", "--remount-ro", "/"]  # noqa: S108
-        words += ["--chdir", "/tmp", "--seccomp", str(seccomp), "--"]  # noqa: S108
+        words += ["--size", str(TEMPORARY[_SHARED]), "--tmpfs", _SHARED, "--remount-ro", "/dev"]
+        words += ["--size", str(TEMPORARY[_TEMPORARY]), "--tmpfs", _TEMPORARY]
+        words += ["--remount-ro", "/", "--chdir", _TEMPORARY]
+        words += ["--seccomp", str(seccomp), "--"] if self.is_filtered else ["--"]
         # Isolated and without site: no user folder, no .pth file, no variable decides what runs.
         words += [runtime.INTERPRETER, "-I", "-S", "-B", runtime.RUNNER]
         return [*words, str(control), *runtime.find_runtime(self.runner).import_path]

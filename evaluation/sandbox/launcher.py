@@ -16,7 +16,7 @@ from evaluation.sandbox import staging
 from evaluation.sandbox.confinement import Profile
 from evaluation.sandbox.diagnosis import explain
 from evaluation.sandbox.protocol import MAX_MESSAGE, read_ready
-from evaluation.sandbox.runtime import Bind, find_runtime
+from evaluation.sandbox.runtime import Bind
 from evaluation.sandbox.slots import Slot
 from evaluation.sandbox.values import SandboxUnavailable
 
@@ -31,7 +31,7 @@ class Sandbox:
     """A started sandbox. It takes one job and is never used again."""
 
     def __init__(self, profile: Profile) -> None:
-        binds = find_runtime(profile.runner).binds
+        binds = profile.binds()
         self._complaint = ""
         self._is_ended = False
         self._slot = Slot() if os.geteuid() == 0 else None

@@ -1,19 +1,17 @@
 """The program inside the sandbox: imports, says READY, takes one job, runs it, ends.
 
-It is bound in alone, without the project around it, and imports only the standard library and
-`styletransfer`. From the moment it maps the upload, assume that an attacker runs it: nothing here
-is a wall, the walls are around it.
+It is bound in without the project around it, and imports only the standard library, `confining`
+and `styletransfer`. From the moment it maps the upload, assume that an attacker runs it: nothing
+here is a wall, the walls are around it.
 """
 
 from __future__ import annotations
 
 import array
-import ctypes
 import gc
 import json
 import mmap
 import os
-import resource
 import socket
 import sys
 import time
@@ -23,9 +21,6 @@ from typing import Any
 _MAX_JOB = 1 << 16
 _MAX_STATUS = 4096
 _MAX_LOG = 600
-_MAX_OPEN = 24
-_STAGE_2 = "/opt/arena/stage2.bpf"
-_SYS_SECCOMP, _SET_MODE_FILTER, _FLAG_TSYNC = 317, 1, 1
 
 
 @dataclass(frozen=True)
@@ -43,8 +38,10 @@ def main() -> None:
     control = socket.socket(fileno=int(sys.argv[1]))
     sys.path[:0] = sys.argv[2:]
     try:
+        from evaluation.sandbox.confining import enter_stage_2, read_filter, set_limits
+
         _warm_up()
-        bpf = _read_filter()
+        bpf = read_filter()
     except BaseException as error:  # noqa: BLE001 - whatever it is, the platform has to hear of it
         _say(control, fault=_words(error))
         return
@@ -57,8 +54,9 @@ def main() -> None:
         job = _map(*received)
         os.dup2(devnull, 1)  # what native code prints from here on is nobody's
         os.dup2(devnull, 2)
-        _set_limits(job)
-        _enter_stage_2(bpf)
+        _set_threads(job)
+        set_limits(**{name: job.words[name] for name in ("memory_bytes", "cpu_s", "threads")})
+        enter_stage_2(bpf)
     except Exception as error:  # noqa: BLE001
         _say(control, fault=_words(error))
         return
@@ -78,11 +76,6 @@ def _warm_up() -> None:
     # Nothing can be opened later, so what the last steps need is imported by using it once.
     _refusal(MemoryError("warm-up"))
     gc.collect()
-
-
-def _read_filter() -> Any:
-    with open(_STAGE_2, "rb") as file:  # noqa: PTH123
-        return ctypes.create_string_buffer(file.read())
 
 
 def _receive(control: socket.socket) -> tuple[dict[str, Any], list[int]] | None:
@@ -121,35 +114,10 @@ def _map(words: dict[str, Any], fds: list[int]) -> _Job:
     return job
 
 
-def _set_limits(job: _Job) -> None:
+def _set_threads(job: _Job) -> None:
     import torch
 
-    threads = job.words["threads"]
-    torch.set_num_threads(threads)
-    # Buffers are mapped by now. What is left to the job is what the phase grants, whatever the
-    # libraries reserved: a build of torch for GPUs maps gigabytes before it does anything.
-    with open("/proc/self/statm") as file:  # noqa: PTH123
-        mapped = int(file.read().split()[0]) * resource.getpagesize()
-    spent = sum(resource.getrusage(resource.RUSAGE_SELF)[:2])
-    for limit, value in (
-        (resource.RLIMIT_AS, mapped + job.words["memory_bytes"]),
-        (resource.RLIMIT_CPU, int(spent) + job.words["cpu_s"]),
-        (resource.RLIMIT_NPROC, 16 + 2 * threads),  # counts this user namespace only
-        (resource.RLIMIT_NOFILE, _MAX_OPEN),
-    ):
-        resource.setrlimit(limit, (value, value))
-
-
-def _enter_stage_2(bpf: Any) -> None:
-    """Load the second filter on every thread."""
-
-    class Program(ctypes.Structure):
-        _fields_ = [("length", ctypes.c_ushort), ("filter", ctypes.c_void_p)]
-
-    libc = ctypes.CDLL(None, use_errno=True)
-    program = Program((len(bpf) - 1) // 8, ctypes.addressof(bpf))
-    if libc.syscall(_SYS_SECCOMP, _SET_MODE_FILTER, _FLAG_TSYNC, ctypes.byref(program)):
-        raise OSError(ctypes.get_errno(), "the second seccomp filter was refused")
+    torch.set_num_threads(job.words["threads"])
 
 
 def _outcome(control: socket.socket, job: _Job) -> dict[str, Any]:

@@ -6,7 +6,7 @@ where the virtual environment is::
     /opt/python/bin, /opt/python/lib   the interpreter and its standard library
     /opt/packages/0, 1, ...            the folders that torch, numpy, ... are installed in
     /opt/lib                           shared libraries that are not in one of these
-    /opt/arena                         the runner, its second filter and `styletransfer`
+    /opt/arena                         the runner, what confines it, and `styletransfer`
 
 Not there: the project, /etc, /usr/bin, /home. There is no shell to run.
 """
@@ -22,12 +22,13 @@ import sysconfig
 from dataclasses import dataclass
 from pathlib import Path
 
+from evaluation.sandbox.confining import STAGE_2
 from evaluation.sandbox.values import SandboxUnavailable
 
 INTERPRETER = "/opt/python/bin/python3"
 LIBRARIES = "/opt/lib"
 RUNNER = "/opt/arena/runner.py"
-STAGE_2 = "/opt/arena/stage2.bpf"
+_MODULES = "/opt/arena/evaluation/sandbox"
 
 _HERE = Path(__file__).parent
 # The packages whose shared libraries decide what else is needed; pure Python comes along anyway.
@@ -56,17 +57,19 @@ class Runtime:
     """Folders inside that the runner adds to ``sys.path``."""
 
 
-def find_runtime(runner: Path) -> Runtime:
+def find_runtime(runner: Path, beside: tuple[Path, ...] = ()) -> Runtime:
     """Collect the binds for ``runner``; slow only the first time in a process.
 
     Raises:
         SandboxUnavailable: a package that the runner imports is not installed.
     """
     binds, import_path = _interpreter()
+    modules = (_HERE / "confining.py", *beside)
     return Runtime(
         binds=(
             *binds,
             Bind(runner.resolve(), RUNNER),
+            *(Bind(module, f"{_MODULES}/{module.name}") for module in modules),
             Bind(_HERE / "filters" / "stage2.x86_64.bpf", STAGE_2),
             Bind(_folder_of("styletransfer"), "/opt/arena/styletransfer"),
         ),

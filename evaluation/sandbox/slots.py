@@ -37,7 +37,7 @@ class Slot:
                 process = os.pidfd_open(int(entry.name))
                 try:
                     # Asked after the descriptor is open, so that a reused number can't be hit.
-                    if self.uid in _user_ids(entry):
+                    if self.uid in user_ids(entry):
                         signal.pidfd_send_signal(process, signal.SIGKILL)
                 finally:
                     os.close(process)
@@ -86,7 +86,8 @@ def _is_an_account(uid: int) -> bool:
     return True
 
 
-def _user_ids(process: Path) -> set[int]:
+def user_ids(process: Path) -> set[int]:
+    """Return the user ids of a process, given as its folder in /proc."""
     for line in (process / "status").read_text().splitlines():
         if line.startswith("Uid:"):
             return {int(uid) for uid in line.split()[1:]}

@@ -21,6 +21,8 @@ _ENTRY = 'if __name__ == "__main__":'
 # The real runner up to the moment it would load the upload, then the test's code in its place.
 # Without torch, so that it starts at once; the limits and filters are the real ones.
 _HOSTILE = """
+import ctypes
+
 class _Torch:
     set_num_threads = staticmethod(lambda count: None)
 

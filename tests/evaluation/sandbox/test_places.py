@@ -7,14 +7,13 @@ import platform
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 
 import onnx
 import pytest
 
 from evaluation.sandbox import SandboxUnavailable, self_test, staging
-from evaluation.sandbox.confinement import Profile, find_bubblewrap
+from evaluation.sandbox.confinement import find_bubblewrap
 from evaluation.sandbox.diagnosis import APPARMOR_PROFILE, explain
 from evaluation.sandbox.runtime import Bind
 from evaluation.sandbox.self_testing import IDENTITY_ONNX
@@ -41,28 +40,8 @@ def user_namespace() -> None:
         pytest.skip("this machine lets only bubblewrap make user namespaces")
 
 
-@dataclass(frozen=True)
-class Leaky(Profile):
-    """Walls with three holes."""
-
-    def command(self, binds: list[tuple[str, str]], *, control: int, seccomp: int) -> list[str]:
-        words = super().command(binds, control=control, seccomp=seccomp)
-        words.remove("--unshare-net")
-        at = words.index("--seccomp")
-        del words[at : at + 2]
-        at = words.index("--proc")
-        return [*words[:at], "--ro-bind", "/etc", "/etc", *words[at:]]
-
-
 def test_the_self_test_passes_here() -> None:
-    self_test()
-
-
-def test_the_self_test_finds_holes() -> None:
-    with pytest.raises(SandboxUnavailable) as caught:
-        self_test(Leaky())
-    for hole in ("read /etc/passwd", "connect over TCP", "start a process"):
-        assert hole in caught.value.reason
+    assert all(finding.stood for finding in self_test())
 
 
 @pytest.mark.usefixtures("user_namespace")
