@@ -165,6 +165,10 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
             is_online=Case(present, default=Value(False), output_field=BooleanField())
         )
 
+    def without_walls(self) -> Self:
+        """Keep those that take no submissions because of their sandbox."""
+        return self.filter(sandbox_check__is_ok=False)
+
     @staticmethod
     def _is_online() -> Q:
         return Q(ended_at__isnull=True, seen_at__gt=Now() - settings.WORKER_SILENCE)
@@ -178,7 +182,8 @@ class Worker(models.Model):
     device = models.CharField(_("device"), max_length=120)
     threads = models.PositiveSmallIntegerField(_("threads"))
     queues = models.JSONField(_("queues"), default=list)
-    # What it found when it tried its sandbox; "is_ok" and, where that is false, "problem".
+    # What it found when it tried its sandbox: "is_ok", "problem", and "findings", one for each
+    # attempt at a wall.
     sandbox_check = models.JSONField(_("check of the sandbox"), default=dict)
     started_at = models.DateTimeField(_("started at"))
     seen_at = models.DateTimeField(_("last seen at"))

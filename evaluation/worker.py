@@ -4,6 +4,8 @@ import logging
 import platform
 import sys
 import threading
+from collections.abc import Sequence
+from dataclasses import asdict
 from functools import cache
 from typing import Any
 
@@ -12,7 +14,7 @@ from django.conf import settings
 from django.utils.timezone import now
 
 from evaluation.presence import Presence
-from evaluation.sandbox import SandboxPool, SandboxUnavailable, self_test
+from evaluation.sandbox import Finding, LeakySandbox, SandboxPool, SandboxUnavailable, self_test
 
 log = logging.getLogger(__name__)
 _ending = threading.Event()
@@ -38,17 +40,26 @@ def _note_who_this_is(
 def _refuse_to_start_unsafely(**_kwargs: Any) -> None:
     # Fail closed: without a sandbox no checkpoint is opened. Submissions wait, nothing is lost.
     try:
-        self_test()
+        findings = self_test()
     except SandboxUnavailable as error:
-        problem = {"is_ok": False, "problem": str(error), "checked_at": now().isoformat()}
+        findings = list(error.findings) if isinstance(error, LeakySandbox) else []
         for presence in _presences:
-            presence.refuse(sandbox_check=problem)
+            presence.refuse(sandbox_check=_in_words(findings, problem=str(error)))
         log.critical("no sandbox, so this worker takes no submissions: %s", error)
         sys.exit(f"stylearena: no sandbox, so no submissions are taken: {error}")
     sandboxes()
     for presence in _presences:
-        presence.begin(sandbox_check={"is_ok": True, "checked_at": now().isoformat()})
+        presence.begin(sandbox_check=_in_words(findings))
     log.info("sandbox tested: ready for submissions")
+
+
+def _in_words(findings: Sequence[Finding], problem: str = "") -> dict[str, Any]:
+    return {
+        "is_ok": not problem,
+        "problem": problem,
+        "checked_at": now().isoformat(),
+        "findings": [asdict(finding) for finding in findings],
+    }
 
 
 def is_ending() -> bool:

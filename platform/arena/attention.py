@@ -10,6 +10,7 @@ from django.utils.timezone import now
 from competitions import publishing, showcase
 from competitions.models import Announcement, Competition, Preparation, PreparationStatus
 from competitions.people import Viewer
+from evaluation.models import Worker
 from submissions.models import Submission
 from submissions.states import ACTIVE, Status
 
@@ -36,9 +37,11 @@ class Attention:
     preparations: Sequence[Preparation]
     faults: Sequence[Submission]
     drafts: Sequence[Announcement]
+    workers: Sequence[Worker]
+    """Those that take nothing because their sandbox leaks or can't be built."""
 
     def __bool__(self) -> bool:
-        return bool(self.preparations or self.faults or self.drafts)
+        return bool(self.preparations or self.faults or self.drafts or self.workers)
 
 
 def overview(user: Viewer) -> Mapping[str, Any]:
@@ -56,7 +59,7 @@ def overview(user: Viewer) -> Mapping[str, Any]:
     return {
         "competitions": [_describe(each) for each in shown],
         "has_more": organized.count() > len(shown),
-        "attention": _attention(organized.order_by().values("pk")),
+        "attention": _attention(organized.order_by().values("pk"), user),
     }
 
 
@@ -74,7 +77,7 @@ def _describe(competition: Any) -> Overview:
     )
 
 
-def _attention(organized: Any) -> Attention:
+def _attention(organized: Any, user: Viewer) -> Attention:
     troubled = [PreparationStatus.REJECTED, PreparationStatus.FAULT]
     # What was tried again and came out well needs nobody any more: only the last one counts.
     last: dict[tuple[str, int, int | None], Preparation] = {}
@@ -92,4 +95,5 @@ def _attention(organized: Any) -> Attention:
         preparations=[each for each in last.values() if each.status in troubled][:SHOWN],
         faults=list(faults.select_related("team", "phase").order_by("created_at")[:SHOWN]),
         drafts=list(drafts.select_related("competition").order_by("-created_at")[:SHOWN]),
+        workers=list(Worker.objects.without_walls()[:SHOWN]) if user.is_superuser else [],
     )

@@ -8,13 +8,14 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.db.models import Q
 from django.db.models.functions import Now
 from pytest_django import Settings
 
 from evaluation import worker
 from evaluation.models import Worker
 from evaluation.presence import Presence
-from evaluation.sandbox import SandboxUnavailable
+from evaluation.sandbox import Finding, LeakySandbox
 from tests.services import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -44,7 +45,7 @@ def test_online_is_who_was_seen_lately_and_has_not_ended(settings: Settings) -> 
     make_worker("silent", seen_ago=settings.WORKER_SILENCE + timedelta(seconds=2))
     make_worker("ended", seen_ago=timedelta(), ended=True)
     assert online() == ["here"]
-    present = Worker.objects.with_presence().filter(is_online=True)
+    present = Worker.objects.with_presence().filter(Q(is_online=True))
     assert [row.name for row in present] == ["here"]
 
 
@@ -87,14 +88,16 @@ def test_a_worker_without_a_sandbox_says_why_and_is_not_online(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def leaks() -> None:
-        raise SandboxUnavailable("The sandbox is not tight.")
+        raise LeakySandbox([Finding("network", "connect", "it worked", False)])
 
     monkeypatch.setattr(worker, "self_test", leaks)
     worker._note_who_this_is(sender="checks@here", options={"queues": ["checks"]})
     with pytest.raises(SystemExit):
         worker._refuse_to_start_unsafely()
     row = Worker.objects.get()
-    assert row.sandbox_check["problem"] == "The sandbox is not tight."
+    expected = "The sandbox is not tight: network (connect: it worked)."
+    assert row.sandbox_check["problem"] == expected
+    assert [found["wall"] for found in row.sandbox_check["findings"]] == ["network"]
     assert online() == []
 
 
