@@ -11,9 +11,13 @@ from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch
 
 Matrix = NDArray[np.float64]
 
-# Up to so many rows the features themselves are kept: smaller than their covariance at d = 2048,
-# and all that the distance needs.
+# Features that are given at once are kept up to so many rows: all that the distance needs.
 KEPT_ROWS = 2048
+# Of those that come in pieces fewer are: beyond, at d = 2048, they would take more memory than the
+# matrix that replaces them, which never grows.
+STREAMED_ROWS = 1024
+# So many are folded into that matrix at a time.
+FOLDED_ROWS = 256
 
 
 class FeatureStatistics:
@@ -27,18 +31,19 @@ class FeatureStatistics:
         Variances. COMPSTAT 1982.
     """
 
-    def __init__(self, *, kept_rows: int = KEPT_ROWS) -> None:
+    def __init__(self, *, kept_rows: int = STREAMED_ROWS) -> None:
         self._kept_rows = kept_rows
         self._blocks: list[NDArray[np.floating]] = []
         self._count = 0
         self._folded: tuple[int, Matrix, Matrix] | None = None  # rows, mean, squared deviations
         self._given: tuple[Matrix, Matrix] | None = None  # mean, covariance
+        self._mean: Matrix | None = None
         self._factor: Matrix | None = None
 
     @classmethod
     def from_features(cls, features: ArrayLike) -> Self:
         """Take the statistics of an ``(N, d)`` array."""
-        statistics = cls()
+        statistics = cls(kept_rows=KEPT_ROWS)
         statistics.update(features)
         return statistics
 
@@ -90,10 +95,11 @@ class FeatureStatistics:
         _require_finite(rows)
         if len(rows) == 0:
             return
-        self._factor = None
+        self._mean = self._factor = None
         self._blocks.append(rows)
         self._count += len(rows)
-        if self._count > self._kept_rows:
+        folded = self._folded[0] if self._folded is not None else 0
+        if self._count - folded > (FOLDED_ROWS if folded else self._kept_rows):
             self._fold()
 
     def merge(self, other: "FeatureStatistics") -> None:
@@ -106,7 +112,7 @@ class FeatureStatistics:
             self._fold()
             self._combine(*other._folded)
             self._count += other._folded[0]
-            self._factor = None
+            self._mean = self._factor = None
         for block in other._blocks:
             self.update(block)
 
@@ -132,8 +138,11 @@ class FeatureStatistics:
         if self._given is not None:
             return self._given[0]
         if self._folded is not None:
-            return self._folded[1]
-        return _mean(self.rows)
+            self._fold()
+            return self._folded[1].copy()
+        if self._mean is None:
+            self._mean = _centre(self.rows)
+        return self._mean.copy()
 
     @property
     def covariance(self) -> Matrix:
@@ -146,8 +155,10 @@ class FeatureStatistics:
             return self._given[1]
         count = self._require_two()
         if self._folded is not None:
+            self._fold()
             return self._folded[2] / (count - 1)
-        deviations = self.rows - self.mean
+        deviations = self.rows
+        self._mean = _centre(deviations)
         return deviations.T @ deviations / (count - 1)
 
     @property
@@ -157,7 +168,7 @@ class FeatureStatistics:
             raise MetricInputError("the features themselves were not kept")
         if not self._blocks:
             raise TooFewSamples("no features yet")
-        return np.concatenate(self._blocks).astype(np.float64)
+        return np.concatenate(self._blocks, dtype=np.float64)
 
     @property
     def factor(self) -> Matrix:
@@ -175,7 +186,9 @@ class FeatureStatistics:
             kept = values > 0
             return np.asarray(np.sqrt(values[kept])[:, None] * vectors[:, kept].T)
         count = self._require_two()
-        deviations = (self.rows - self.mean) / np.sqrt(count - 1)
+        deviations = self.rows
+        self._mean = _centre(deviations)
+        deviations /= np.sqrt(count - 1)
         is_tall = count > 2 * deviations.shape[1]
         return np.asarray(np.linalg.qr(deviations, mode="r")) if is_tall else deviations
 
@@ -185,13 +198,15 @@ class FeatureStatistics:
         return self._count
 
     def _fold(self) -> None:
-        for block in self._blocks:
-            for start in range(0, len(block), 256):
-                rows = block[start : start + 256].astype(np.float64)
-                mean = _mean(rows)
-                deviations = rows - mean
-                self._combine(len(rows), mean, deviations.T @ deviations)
-        self._blocks = []
+        """Take up the rows that wait, if any, FOLDED_ROWS at a time."""
+        blocks, self._blocks = self._blocks, []
+        if not blocks:
+            return
+        waiting = blocks[0] if len(blocks) == 1 else np.concatenate(blocks)
+        for start in range(0, len(waiting), FOLDED_ROWS):
+            rows = waiting[start : start + FOLDED_ROWS].astype(np.float64)
+            mean = _centre(rows)
+            self._combine(len(rows), mean, rows.T @ rows)
 
     def _combine(self, count: int, mean: Matrix, squares: Matrix) -> None:
         if self._folded is None:
@@ -232,8 +247,8 @@ def frechet_distance(a: FeatureStatistics, b: FeatureStatistics) -> float:
     shift = a.mean - b.mean
     return compose_distance(
         float(shift @ shift),
-        float(np.square(a.factor).sum()),
-        float(np.square(b.factor).sum()),
+        float(np.vdot(a.factor, a.factor)),
+        float(np.vdot(b.factor, b.factor)),
         a.factor @ b.factor.T,
     )
 
@@ -247,10 +262,14 @@ def compose_distance(shift: float, trace_a: float, trace_b: float, cross: Matrix
     return max(0.0, distance)
 
 
-def _mean(rows: Matrix) -> Matrix:
-    # Twice: the second pass takes off what rounding left of a big common offset.
+def _centre(rows: Matrix) -> Matrix:
+    """Subtract the mean from ``rows`` in place; return it."""
     first = rows.mean(axis=0)
-    return np.asarray(first + (rows - first).mean(axis=0))
+    rows -= first
+    # What rounding left of a big common offset.
+    second = rows.mean(axis=0)
+    rows -= second
+    return np.asarray(first + second)
 
 
 def _require_finite(values: NDArray[np.floating]) -> None:

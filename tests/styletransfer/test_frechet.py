@@ -1,5 +1,7 @@
 """The Frechet distance against golden values, the worst cases of other tools included."""
 
+import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -9,9 +11,10 @@ import numpy as np
 import pytest
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch, TooFewSamples
-from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
+from styletransfer.metrics.frechet import STREAMED_ROWS, FeatureStatistics, frechet_distance
 
 GOLDEN = Path(__file__).parent / "golden"
+ROOT = Path(__file__).resolve().parents[2]
 SETS = sorted(
     path.stem for path in GOLDEN.glob("fid_*.npz") if not path.stem.endswith("_must_fail")
 )
@@ -179,24 +182,42 @@ def test_bytes_that_are_no_archive_are_refused(tmp_path: Path) -> None:
 
 
 def test_memory_does_not_grow_with_the_number_of_images() -> None:
-    # Own processes, because a peak never goes down; 512 dimensions show the same as 2048, faster.
-    program = """
-import resource, sys
-import numpy as np
-from styletransfer.metrics.frechet import FeatureStatistics
-statistics = FeatureStatistics(kept_rows=0)
-rng = np.random.default_rng(0)
-for _ in range(int(sys.argv[1])):
-    statistics.update(rng.standard_normal((64, 512), dtype=np.float32))
-_ = statistics.covariance
-print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
-"""
+    # Own processes, because a peak never goes down.
     few, many = (
-        int(
+        json.loads(
             subprocess.run(
-                [sys.executable, "-c", program, blocks], capture_output=True, check=True, text=True
+                [sys.executable, "-m", "scripts.bench.statistics_program", count],
+                capture_output=True,
+                check=True,
+                cwd=ROOT,
+                env={**os.environ, "PYTHONPATH": str(ROOT)},
+                text=True,
             ).stdout
         )
-        for blocks in ("32", "256")
+        for count in ("2000", "8000")
     )
-    assert many - few <= 5  # MiB; the rows themselves would add 28
+    for key in ("held", "peak"):
+        assert many[key] - few[key] <= 5, key  # MiB; the rows themselves would add 47
+
+
+def test_features_that_come_one_by_one_are_those_that_come_at_once() -> None:
+    rng = np.random.default_rng(3)
+    rows = rng.normal(5, 1, (STREAMED_ROWS + 700, 6)).astype(np.float32)
+    at_once, streamed = statistics_of(rows), FeatureStatistics()
+    for number, row in enumerate(rows):
+        streamed.update(row[None])
+        if number == STREAMED_ROWS + 300:
+            _ = streamed.covariance  # asking in between changes nothing
+    assert streamed.count == at_once.count == len(rows)
+    assert streamed.mean == pytest.approx(at_once.mean, rel=1e-13)
+    assert np.abs(streamed.covariance - at_once.covariance).max() <= 1e-12
+    assert frechet_distance(streamed, at_once) <= 1e-11
+
+
+def test_what_is_handed_out_can_be_changed_by_its_taker() -> None:
+    for kept_rows in (2048, 0):
+        statistics = statistics_of(np.random.default_rng(4).normal(size=(9, 3)), kept_rows)
+        expected = statistics.mean.copy()
+        for part in (statistics.mean, statistics.covariance):
+            part += 1
+        assert np.array_equal(statistics.mean, expected)
