@@ -10,7 +10,7 @@ help:
 	@echo 'make run       the same without demo data'
 	@echo 'make test      install what the tests need and run them'
 	@echo 'make check     style, types, import rules, templates, translations, missing migrations'
-	@echo 'make bench     measure pages and scoring on this machine'
+	@echo 'make bench     measure this machine, and this project beside other tools: ARGS=--help'
 	@echo 'make screenshots  take a picture of every page into var/screenshots'
 	@echo 'make baseline  train the shipped baseline and its discriminator again'
 
@@ -33,8 +33,8 @@ check:
 	@scripts/check
 
 bench:
-	@scripts/install demo
-	@exec $(PYTHON) scripts/bench.py
+	@scripts/install bench
+	@exec $(PYTHON) -m scripts.bench $(ARGS)
 
 baseline:
 	@scripts/install demo

@@ -1,0 +1,25 @@
+"""Score some pairs in a process of its own and print the card: ``SIDE PAIRS THREADS FOLDER``."""
+
+import hashlib
+import json
+import resource
+import sys
+from pathlib import Path
+
+from scripts.bench import scorer
+from styletransfer.determinism import make_deterministic
+
+
+def main() -> None:
+    """Score and print."""
+    side, pairs, threads = map(int, sys.argv[1:4])
+    make_deterministic(threads)
+    outputs = scorer.read_outputs(Path(sys.argv[4]))
+    made = scorer.make_scorer(pairs, side)
+    card = made.score(outputs, checkpoint_sha256=hashlib.sha256(b"bench").hexdigest())
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    print(json.dumps(card.to_json() | {"peak": peak}))
+
+
+if __name__ == "__main__":
+    main()
