@@ -160,7 +160,6 @@ def clean_features_difference(setting: Setting) -> float:
     """Compare features with those of clean-fid's own preparation and network loader."""
     images = [pictures.make(seed) for seed in (6, 7)]
     expected = peers.open_peers(setting.weights)["clean-fid"].features(images)
-    network = FidInception()
-    network.load_published(peers.inception_weights())
-    found = np.concatenate([network.clean_features(image).numpy() for image in images])
+    network = FidInception(peers.inception_weights())
+    found = network.clean_features(images).numpy()
     return float(np.linalg.norm(found - expected) / np.linalg.norm(expected))

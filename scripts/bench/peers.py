@@ -68,8 +68,9 @@ def write_weights(folder: Path, *, seed: int | None = None) -> Path:
     with torch.no_grad(), warnings.catch_warnings():
         warnings.simplefilter("ignore")
         layers = _Flat(open_pytorch_fid(folder, resizes=False))
-        traced = torch.jit.trace(layers, torch.zeros(2, 3, 299, 299))  # type: ignore[no-untyped-call]
-        torch.jit.save(torch.jit.script(_Holder(traced)), folder / CLEAN_FILE)  # type: ignore[no-untyped-call]
+        example = torch.zeros(1, 3, 299, 299)
+        traced = torch.jit.trace(layers, example, check_trace=False)  # type: ignore[no-untyped-call]
+        torch.jit.save(torch.jit.script(_Holder(traced)), folder / CLEAN_FILE)
     return folder
 
 
@@ -197,7 +198,9 @@ def open_clean_fid(folder: Path) -> Any:
     import_torchvision()
     from cleanfid.inception_torchscript import InceptionV3W
 
-    return InceptionV3W(str(folder), download=False).eval()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return InceptionV3W(str(folder), download=False).eval()
 
 
 def _clean_fid(folder: Path) -> Callable[[Sequence[Image]], Rows]:

@@ -30,7 +30,8 @@ def make_scorer(pairs: int, side: int = 256) -> Scorer:
         sha256=sha256_of({"pairs": pairs, "side": side}),
     )
     judge = discriminator_bytes()
-    return Scorer(make_recipe(), references, PINS[VGG], PINS[INCEPTION], judge)
+    pins = {"vgg": PINS[VGG], "inception": PINS[INCEPTION]}
+    return Scorer(make_recipe(), references, pins, judge)
 
 
 def write_outputs(folder: Path, pairs: int, side: int = 256) -> Path:
@@ -44,4 +45,4 @@ def write_outputs(folder: Path, pairs: int, side: int = 256) -> Path:
 
 def read_outputs(folder: Path) -> Sequence[Image]:
     """Decode them."""
-    return Folder.read(folder).images()
+    return list(Folder.read(folder).images())

@@ -5,6 +5,7 @@ from functools import cached_property
 from pathlib import Path
 
 from scripts.bench import peers, pictures
+from scripts.bench.rows import Bar
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,10 @@ class Setting:
     def choose(self, full: int, *, quick: int) -> int:
         """Return a size that suits."""
         return quick if self.is_quick else full
+
+    def full_only(self, bar: Bar) -> Bar | None:
+        """Return a bar that means something for the full sizes only."""
+        return None if self.is_quick else bar
 
     @cached_property
     def weights(self) -> Path:

@@ -25,6 +25,7 @@ COUNT = 11  # more than a batch holds
 @pytest.fixture(autouse=True)
 def _as_before() -> Iterator[None]:
     threads, strict = torch.get_num_threads(), torch.are_deterministic_algorithms_enabled()
+    torch.set_num_threads(1)
     yield
     torch.set_num_threads(threads)
     torch.use_deterministic_algorithms(strict)
