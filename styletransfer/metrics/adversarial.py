@@ -2,15 +2,15 @@
 
 from torch import Tensor
 
-from styletransfer.metrics.checks import require_finite, require_maps
+from styletransfer.metrics.checks import Maps, require_finite, require_maps
 
 
-def _mean_square_to(name: str, scores: Tensor, target: float) -> Tensor:
-    require_maps(name, scores)
-    return require_finite(name, (scores.double() - target).square().mean(dim=(1, 2, 3)))
+def _mean_square_to(name: str, scores: Maps, target: float) -> Tensor:
+    taken = require_maps(name, scores)
+    return require_finite(name, (taken.double() - target).square().mean(dim=(1, 2, 3)))
 
 
-def generator_loss(d_fake: Tensor) -> Tensor:
+def generator_loss(d_fake: Maps) -> Tensor:
     """Measure ``(D(output) - 1)**2``, mean over patches, per image. Differentiable.
 
     Args:
@@ -30,7 +30,7 @@ def generator_loss(d_fake: Tensor) -> Tensor:
     return _mean_square_to("d_fake", d_fake, 1)
 
 
-def discriminator_loss(d_real: Tensor, d_fake: Tensor) -> Tensor:
+def discriminator_loss(d_real: Maps, d_fake: Maps) -> Tensor:
     """Measure ``E[(D(real) - 1)**2] + E[D(output)**2]``. Differentiable; trains D only.
 
     Args:

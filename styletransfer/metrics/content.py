@@ -3,10 +3,10 @@
 from torch import Tensor
 
 from styletransfer.errors import ShapeMismatch
-from styletransfer.metrics.checks import require_finite, require_maps, require_same_batch
+from styletransfer.metrics.checks import Maps, require_finite, require_maps, require_same_batch
 
 
-def content_loss(outputs: Tensor, contents: Tensor) -> Tensor:
+def content_loss(outputs: Maps, contents: Maps) -> Tensor:
     """Measure ``1/2 sum (F - P)**2`` at one layer, per image. Differentiable.
 
     Args:
@@ -24,8 +24,8 @@ def content_loss(outputs: Tensor, contents: Tensor) -> Tensor:
     Reference:
         Gatys, Ecker, Bethge. Image Style Transfer Using Convolutional Neural Networks. CVPR 2016.
     """
-    require_maps("outputs", outputs)
-    require_maps("contents", contents)
+    outputs = require_maps("outputs", outputs)
+    contents = require_maps("contents", contents)
     require_same_batch(outputs, contents)
     if outputs.shape[1:] != contents.shape[1:]:
         raise ShapeMismatch(

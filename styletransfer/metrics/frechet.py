@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch, TooFewSamples
+from styletransfer.metrics.arrays import to_array
 
 Matrix = NDArray[np.float64]
 
@@ -85,7 +86,7 @@ class FeatureStatistics:
         """
         if self._given is not None:
             raise MetricInputError("published statistics can't be added to: their count is unknown")
-        rows = np.array(batch, ndmin=1)  # a copy: the caller may reuse its buffer
+        rows = to_array("features", batch).copy()  # a copy: the caller may reuse its buffer
         if rows.dtype not in (np.float32, np.float64):
             rows = rows.astype(np.float64)
         if rows.ndim != 2 or rows.shape[1] == 0:

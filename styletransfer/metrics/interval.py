@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch, TooFewSamples
+from styletransfer.metrics.arrays import to_array
 from styletransfer.metrics.frechet import FeatureStatistics, compose_distance, frechet_distance
 from styletransfer.metrics.kernel import kernel_distance, kernel_parts
 
@@ -28,7 +29,7 @@ def draw_indices(count: int, *, seed: int, resamples: int) -> Indices:
 def bootstrap_mean(
     values: ArrayLike,
     *,
-    indices: Indices | None = None,
+    indices: ArrayLike | None = None,
     seed: int | None = None,
     resamples: int = 1000,
     level: float = 0.95,
@@ -49,21 +50,24 @@ def bootstrap_mean(
         NonFiniteInput: a value is NaN or infinite.
         MetricInputError: nothing to average, or neither or both of ``indices`` and ``seed``.
     """
-    numbers = np.asarray(values, dtype=np.float64)
+    numbers = to_array("values", values).astype(np.float64)
     if numbers.ndim != 1 or numbers.size == 0:
         raise ShapeMismatch(f"expected values (n,), got {numbers.shape}")
     if not np.isfinite(numbers).all():
         raise NonFiniteInput("a value is NaN or infinite")
     rows = _rows(numbers.size, indices, seed, resamples)
     low, high = _percentiles(numbers[rows].mean(axis=1), level)
-    return float(numbers.mean()), low, high
+    found = float(numbers.mean()), low, high
+    if not np.isfinite(found).all():
+        raise NonFiniteInput("the mean is not a finite number")
+    return found
 
 
 def bootstrap_frechet(
     outputs: FeatureStatistics,
     references: FeatureStatistics,
     *,
-    indices: Indices | None = None,
+    indices: ArrayLike | None = None,
     seed: int | None = None,
     resamples: int = 200,
     level: float = 0.95,
@@ -101,7 +105,7 @@ def bootstrap_kernel(
     outputs: ArrayLike,
     references: ArrayLike,
     *,
-    indices: Indices | None = None,
+    indices: ArrayLike | None = None,
     seed: int | None = None,
     resamples: int = 200,
     level: float = 0.95,
@@ -129,11 +133,14 @@ def bootstrap_kernel(
     return value, low, high
 
 
-def _rows(count: int, indices: Indices | None, seed: int | None, resamples: int) -> Indices:
+def _rows(count: int, indices: ArrayLike | None, seed: int | None, resamples: int) -> Indices:
     if (indices is None) == (seed is None):
         raise MetricInputError("give either indices or a seed")
     if indices is None:
         return draw_indices(count, seed=cast(int, seed), resamples=resamples)
+    indices = to_array("indices", indices)
+    if indices.dtype.kind not in "iu":
+        raise MetricInputError(f"indices are whole numbers, got {indices.dtype}")
     if indices.ndim != 2 or indices.size == 0:
         raise ShapeMismatch(f"expected indices (resamples, n), got {indices.shape}")
     if indices.min() < 0 or indices.max() >= count:

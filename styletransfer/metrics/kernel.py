@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from styletransfer.errors import NonFiniteInput, ShapeMismatch, TooFewSamples
+from styletransfer.metrics.arrays import to_array
 
 Matrix = NDArray[np.float64]
 
@@ -61,7 +62,7 @@ def kernel_parts(x: ArrayLike, y: ArrayLike) -> tuple[Matrix, Matrix, float]:
 
 
 def _features(name: str, values: ArrayLike) -> Matrix:
-    rows = np.asarray(values, dtype=np.float64)
+    rows = to_array(name, values).astype(np.float64)
     if rows.ndim != 2 or rows.shape[1] == 0:
         raise ShapeMismatch(f"{name}: expected features (N, d), got {rows.shape}")
     if len(rows) < 2:

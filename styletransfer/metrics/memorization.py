@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from styletransfer.errors import MetricInputError, ShapeMismatch, TooFewSamples
+from styletransfer.metrics.arrays import to_array
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
 
 Matrix = NDArray[np.float64]
@@ -93,7 +94,7 @@ def mifid(outputs: ArrayLike, references: ArrayLike, eps: float = 0.1) -> float:
 
 
 def _directions(name: str, values: ArrayLike) -> Matrix:
-    rows = np.asarray(values, dtype=np.float64)
+    rows = to_array(name, values).astype(np.float64)
     if rows.ndim != 2 or rows.size == 0:
         raise ShapeMismatch(f"{name}: expected features (N, d), got {rows.shape}")
     FeatureStatistics.from_features(rows)  # refuses NaN and infinity

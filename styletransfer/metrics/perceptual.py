@@ -7,13 +7,19 @@ import torch
 from torch import Tensor
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch
-from styletransfer.metrics.checks import require_finite, require_maps, require_same_batch
+from styletransfer.metrics.checks import (
+    Maps,
+    require_finite,
+    require_maps,
+    require_same_batch,
+    to_tensor,
+)
 
 # Keeps a position without any activation at zero instead of dividing by it.
 EPSILON = 1e-10
 
 
-def lpips_from_features(a: Sequence[Tensor], b: Sequence[Tensor], lins: Sequence[Tensor]) -> Tensor:
+def lpips_from_features(a: Sequence[Maps], b: Sequence[Maps], lins: Sequence[Maps]) -> Tensor:
     """Measure LPIPS from the layers of its network. Differentiable.
 
     At each position features are scaled to unit length over channels; squared differences are
@@ -41,20 +47,22 @@ def lpips_from_features(a: Sequence[Tensor], b: Sequence[Tensor], lins: Sequence
     if not len(a) == len(b) == len(lins):
         raise ShapeMismatch(f"{len(a)} and {len(b)} layers with {len(lins)} weights")
     layers = [_layer(*each) for each in zip(a, b, lins, strict=True)]
+    if len({len(layer) for layer in layers}) > 1:
+        raise ShapeMismatch("the layers are of different numbers of images")
     return require_finite("lpips_from_features", torch.stack(layers).sum(dim=0))
 
 
-def _layer(a: Tensor, b: Tensor, lin: Tensor) -> Tensor:
-    require_maps("a", a)
-    require_maps("b", b)
+def _layer(first: Maps, second: Maps, weights: Maps) -> Tensor:
+    a, b = require_maps("a", first), require_maps("b", second)
+    lin = to_tensor("lins", weights)
     require_same_batch(a, b)
     if a.shape[1:] != b.shape[1:] or lin.shape != (a.shape[1],):
         raise ShapeMismatch(f"{tuple(a.shape)}, {tuple(b.shape)} and weights {tuple(lin.shape)}")
-    weights = require_finite("lins", lin.double())
-    if bool((weights < 0).any()):
+    lin = require_finite("lins", lin.double())
+    if bool((lin < 0).any()):
         raise MetricInputError("LPIPS weights are not negative")
     difference = (_unit(a) - _unit(b)).square()
-    return (difference * weights[:, None, None]).sum(dim=1).mean(dim=(1, 2))
+    return (difference * lin[:, None, None]).sum(dim=1).mean(dim=(1, 2))
 
 
 def _unit(features: Tensor) -> Tensor:

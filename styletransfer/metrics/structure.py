@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from styletransfer.errors import MetricInputError, NonFiniteInput, ShapeMismatch
-from styletransfer.metrics.checks import require_finite, require_maps, require_same_batch
+from styletransfer.metrics.checks import Maps, require_finite, require_maps, require_same_batch
 
 WINDOW = 11
 SIGMA = 1.5
@@ -14,7 +14,7 @@ K1, K2 = 0.01, 0.03
 BLOCK_POSITIONS = 256
 
 
-def ssim(a: Tensor, b: Tensor) -> Tensor:
+def ssim(a: Maps, b: Maps) -> Tensor:
     """Measure structural similarity with an 11x11 Gaussian window (sigma 1.5).
 
     Population moments, windows that lie inside the image only, mean over positions and channels.
@@ -51,8 +51,8 @@ def ssim(a: Tensor, b: Tensor) -> Tensor:
     return require_finite("ssim", likeness.mean(dim=(1, 2, 3)))
 
 
-def _picture(name: str, image: Tensor) -> Tensor:
-    require_maps(name, image)
+def _picture(name: str, values: Maps) -> Tensor:
+    image = require_maps(name, values)
     if not bool(image.isfinite().all()):
         raise NonFiniteInput(f"{name}: NaN or infinity")
     if bool((image < 0).any()) or bool((image > 1).any()):
@@ -72,14 +72,14 @@ def _blur(image: Tensor) -> Tensor:
     )
 
 
-def cfsd(content: Tensor, output: Tensor) -> Tensor:
+def cfsd(content: Maps, output: Maps) -> Tensor:
     """Measure how far the self-similarity of an output's features is from its content image's.
 
     ``1/(hw) sum_i KL(softmax_j(c_i . c_j / C**2) || softmax_j(s_i . s_j / C**2))`` over positions,
     the content image first. Differentiable; similarity is made block by block.
 
     Args:
-        content: ``(N, C, h, w)`` features of the content images at one layer.
+        content: ``(N, C, h, w)`` features of the content images at one layer; N or 1 of them.
         output: features of the outputs, same shape.
 
     Returns:
@@ -93,13 +93,13 @@ def cfsd(content: Tensor, output: Tensor) -> Tensor:
         Chung, Hyun, Heo. Style Injection in Diffusion: A Training-free Approach for Adapting
         Large-scale Diffusion Models for Style Transfer. CVPR 2024.
     """
-    require_maps("content", content)
-    require_maps("output", output)
-    if content.shape != output.shape:
+    content, output = require_maps("content", content), require_maps("output", output)
+    require_same_batch(output, content)
+    if content.shape[1:] != output.shape[1:]:
         raise ShapeMismatch(f"{tuple(content.shape)} does not fit {tuple(output.shape)}")
     values = [
         _divergence(_positions(one), _positions(other))
-        for one, other in zip(content, output, strict=True)
+        for one, other in zip(content.expand_as(output), output, strict=True)
     ]
     return require_finite("cfsd", torch.stack(values))
 

@@ -1,5 +1,6 @@
 """Style loss: how far an output's Gram matrices are from its style image's."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
@@ -8,7 +9,7 @@ import torch
 from torch import Tensor
 
 from styletransfer.errors import MetricInputError, ShapeMismatch
-from styletransfer.metrics.checks import require_finite, require_maps, require_same_batch
+from styletransfer.metrics.checks import Maps, require_finite, require_maps, require_same_batch
 
 Normalization = Literal["gatys", "spatial"]
 
@@ -26,20 +27,21 @@ class Gram:
     positions: int
 
     @classmethod
-    def of(cls, features: Tensor) -> "Gram":
+    def of(cls, features: Maps) -> "Gram":
         """Take the Gram matrices of ``(N, C, H, W)`` features."""
-        return cls(gram_matrix(features), features.shape[2] * features.shape[3])
+        maps = require_maps("features", features)
+        return cls(gram_matrix(maps), maps.shape[2] * maps.shape[3])
 
 
-def gram_matrix(features: Tensor) -> Tensor:
+def gram_matrix(features: Maps) -> Tensor:
     """Correlate channels over positions: ``(N, C, H, W)`` -> ``(N, C, C)``, raw (a sum).
 
     Raises:
         ShapeMismatch: ``features`` are not 4-D.
         NonFiniteInput: NaN or infinity went in or came out.
     """
-    require_maps("features", features)
-    flat = features.flatten(start_dim=2)  # a view for channels_last maps too
+    maps = require_maps("features", features)
+    flat = maps.flatten(start_dim=2)  # a view for channels_last maps too
     gram = torch.bmm(flat, flat.mT)
     # Row i holds a NaN or an infinity exactly if its diagonal element, a sum of squares, does.
     require_finite("gram_matrix", gram.diagonal(dim1=1, dim2=2))
@@ -67,9 +69,7 @@ def gram_distance(outputs: Gram, styles: Gram, normalization: Normalization = "g
     return require_finite("gram_distance", difference.square().sum(dim=(1, 2)) / divisor)
 
 
-def style_layer_loss(
-    outputs: Tensor, styles: Tensor, normalization: Normalization = "gatys"
-) -> Tensor:
+def style_layer_loss(outputs: Maps, styles: Maps, normalization: Normalization = "gatys") -> Tensor:
     """Measure one layer's ``E_l`` per image. Differentiable.
 
     Args:
@@ -89,8 +89,8 @@ def style_layer_loss(
 
 
 def style_loss(
-    outputs: Sequence[Tensor],
-    styles: Sequence[Tensor],
+    outputs: Sequence[Maps],
+    styles: Sequence[Maps],
     weights: Sequence[float] | None = None,
     normalization: Normalization = "gatys",
 ) -> Tensor:
@@ -133,6 +133,11 @@ def weigh_layers(
         weights = [1 / len(outputs)] * len(outputs)
     if len(weights) != len(outputs):
         raise ShapeMismatch(f"{len(outputs)} layers need as many weights, got {len(weights)}")
+    weights = [float(weight) for weight in weights]
+    if not all(math.isfinite(weight) and weight >= 0 for weight in weights):
+        raise MetricInputError(f"weights are finite and not negative, got {weights}")
     layers = zip(weights, outputs, styles, strict=True)
-    losses = [float(w) * gram_distance(ours, theirs, normalization) for w, ours, theirs in layers]
+    losses = [w * gram_distance(ours, theirs, normalization) for w, ours, theirs in layers]
+    if len({len(loss) for loss in losses}) > 1:
+        raise ShapeMismatch("the layers are of different numbers of images")
     return require_finite("style_loss", torch.stack(losses).sum(dim=0))

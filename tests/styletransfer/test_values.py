@@ -110,7 +110,7 @@ def test_a_refusal_crosses_processes_with_its_facts(code: str) -> None:
     again = pickle.loads(pickle.dumps(error))  # noqa: S301 - our own bytes
     assert (again.code, again.facts) == (code, error.facts)
     assert str(again) == str(error)
-    assert "[512, 512]" in str(error)
+    assert "512 512" in str(error)
     assert str(CheckpointRejected(code)) == REFUSALS[code]
 
 
