@@ -61,7 +61,7 @@ def main() -> int:
             for row in importlib.import_module(f"scripts.bench.{name}").measure(setting):
                 terminal.row(row)
                 found[key].append(row)
-    write_json(chosen.out, facts | {"is_quick": chosen.quick}, found)
+            write_json(chosen.out, facts | {"is_quick": chosen.quick}, found)
     print(f"\nWritten to {chosen.out}")
     if chosen.markdown:
         titled = {SECTIONS[key][1]: rows for key, rows in found.items() if rows}

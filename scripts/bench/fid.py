@@ -1,5 +1,7 @@
 """FID beside other tools: values from equal files and weights, and what whole programs take."""
 
+import contextlib
+import io
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -63,14 +65,16 @@ def run_pytorch_fid(weights: Path, folders: Sequence[Path], *, batch: int) -> fl
     network = peers.open_pytorch_fid(weights)
     from pytorch_fid import fid_score
 
-    moments = [
-        fid_score.compute_statistics_of_path(str(folder), network, batch, 2048, "cpu", 0)
-        for folder in folders
-    ]
-    (mean, covariance), (other_mean, other_covariance) = moments
-    return float(
-        fid_score.calculate_frechet_distance(mean, covariance, other_mean, other_covariance)
-    )
+    # Its progress bars and warnings would tear our table apart.
+    with contextlib.redirect_stderr(io.StringIO()):
+        moments = [
+            fid_score.compute_statistics_of_path(str(folder), network, batch, 2048, "cpu", 0)
+            for folder in folders
+        ]
+        (mean, covariance), (other_mean, other_covariance) = moments
+        return float(
+            fid_score.calculate_frechet_distance(mean, covariance, other_mean, other_covariance)
+        )
 
 
 def batched_distance(network: FidInception, sides: Sequence[Sequence[Image]], batch: int) -> float:
