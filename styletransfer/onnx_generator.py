@@ -21,7 +21,13 @@ from styletransfer.safetensors_file import shorten
 
 MESSAGE_LENGTH = 300
 _FATAL_ONLY = 4
-_OUT_OF_MEMORY = ("allocate memory", "bad_alloc", "not enough memory", "out of memory")
+_OUT_OF_MEMORY = (
+    "allocate memory",
+    "bad_alloc",
+    "not enough memory",
+    "out of memory",
+    "tensor would require more than",  # a limit of onnxruntime's own
+)
 
 
 @dataclass(frozen=True)
