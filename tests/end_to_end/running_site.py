@@ -14,6 +14,11 @@ PAIRS = 4
 ENDED = ("scored", "failed", "rejected", "cancelled")
 FAST_LEASES = {"ARENA_LEASE_SECONDS": "4", "ARENA_HEARTBEAT_SECONDS": "1"}
 
+METRICS = [
+    *("content", "style", "total", "fid_pytorch", "lpips", "artfid"),
+    *("ms_per_image", "parameters", "peak_memory"),
+]
+
 # Small pictures, the surrogate networks and one user who has joined.
 SETUP = """
 from styletransfer.pretrained import extractor_pin
@@ -21,6 +26,7 @@ from styletransfer.surrogates import BY_ROLE
 from tests.factories import *
 phase = make_phase(
     competition=make_competition(slug="%(slug)s"),
+    recipe=make_recipe(metrics=%(metrics)r),
     reference_set=make_reference_set(pairs=%(pairs)d, size=%(size)d, reals=4),
     extractors={role: extractor_pin(name) for role, name in BY_ROLE.items()},
     **%(limits)r
@@ -41,7 +47,13 @@ class Site:
 
     def add_phase(self, *, pairs: int = PAIRS, size: int = SIZE, **limits: Any) -> str:
         limits = {"quota_concurrent": 20, "quota_per_day": 50, **limits}
-        code = SETUP % {"pairs": pairs, "size": size, "limits": limits, "slug": uuid4().hex}
+        code = SETUP % {
+            "pairs": pairs,
+            "size": size,
+            "limits": limits,
+            "metrics": METRICS,
+            "slug": uuid4().hex,
+        }
         return self.deployment.manage("shell", "-v", "0", "-c", code).split()[-1]
 
     def curl(self, path: str, *options: str, token: str | None = None) -> tuple[int, Any]:

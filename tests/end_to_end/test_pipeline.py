@@ -6,13 +6,14 @@ import signal
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
 
 from evaluation.demo.baselines import identity_baseline, style_paste_baseline
 from tests.deployment import deployed
-from tests.end_to_end.running_site import FAST_LEASES, PAIRS, SIZE, Site
+from tests.end_to_end.running_site import FAST_LEASES, METRICS, PAIRS, SIZE, Site
 from tests.services import fresh_database
 
 
@@ -43,14 +44,33 @@ def test_a_generator_is_checked_run_scored_and_ranked(site: Site, tmp_path: Path
     assert ended["status"] == "scored", ended
     assert ended["scores"]["content"] == {"value": 0.0, "low": 0.0, "high": 0.0}
     assert ended["scores"]["style"]["value"] > 0
+    assert set(ended["scores"]) == set(METRICS)
+    assert ended["scores"]["lpips"] == {"value": 0.0, "low": 0.0, "high": 0.0}
+    fid = ended["scores"]["fid_pytorch"]["value"]
+    assert ended["scores"]["artfid"] == {"value": 1 + fid, "low": None, "high": None}
+    require_measured_apart(ended)
     status, board = site.curl(f"phases/{site.phase}/leaderboard/")
     rows = [row for row in board["results"] if row["submission"] == made["id"]]
     assert rows[0]["rank"] is not None
+    assert rows[0]["scores"] == ended["scores"]
     assert len(ended["outputs"]) == PAIRS
     # The web server has served all that, the worker has scored it: only one of them needs torch.
     assert site.deployment.has_loaded("-Q evaluation", "libtorch")
     assert not site.deployment.has_loaded("granian", "libtorch")
     assert not site.deployment.has_loaded("granian", "onnxruntime")
+
+
+def require_measured_apart(ended: dict[str, Any]) -> None:
+    """What was measured of the run is shown beside the scores and not hashed with them."""
+    card, measured = ended["card"], {"ms_per_image", "parameters", "peak_memory"}
+    assert set(card["scores"]) == set(METRICS) - measured
+    assert set(card["provenance"]["extractors"]) == {"vgg", "inception", "lpips"}
+    for key in measured:
+        value = ended["scores"][key]["value"]
+        assert ended["scores"][key] == {"value": value, "low": None, "high": None}
+        assert value == card["measurements"][key]
+    assert ended["scores"]["ms_per_image"]["value"] > 0
+    assert ended["scores"]["parameters"]["value"] == 0  # it only hands on its input
 
 
 def test_the_pictures_are_exactly_what_the_generator_made(site: Site, tmp_path: Path) -> None:
