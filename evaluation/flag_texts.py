@@ -1,19 +1,22 @@
 """What organizers read about the oddities that scoring noticed in outputs."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
 
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
+from competitions.metric_texts import describe_metric
+from evaluation.field import Flag, field_of, flags_of, read_noticed
 from evaluation.models import EvaluationRun
 
 SHOWN_PAIRS = 12
 
-# Declared baselines copy on purpose; whatever else is odd about them is told as of anybody's.
-COPIES = frozenset({"copies_content", "copies_style"})
-
-Flag = Mapping[str, Any]
+CHANGES: Mapping[str, "str | Promise"] = {
+    "shift": gettext_lazy("moved by a pixel"),
+    "jpeg": gettext_lazy("saved as JPEG"),
+    "blur": gettext_lazy("blurred slightly"),
+}
 
 
 def _near_content(flag: Flag) -> str:
@@ -51,24 +54,38 @@ def _fails_second_pass(_flag: Flag) -> str:
     return _("When some pairs were to be painted a second time, in another order, it failed.")
 
 
+def _sensitive(flag: Flag) -> str:
+    said = {
+        "metric": describe_metric(flag["metric"]).title,
+        "change": CHANGES[flag["disturbance"]],
+        "times": f"{flag['value']:.2f}",
+    }
+    if flag.get("usual") is None:
+        return _("%(metric)s gets %(times)s times as bad when the outputs are %(change)s.") % said
+    return _(
+        "%(metric)s gets %(times)s times as bad when the outputs are %(change)s, "
+        "for other teams in the middle %(usual)s times."
+    ) % (said | {"usual": f"{flag['usual']:.2f}"})
+
+
 _TEXTS: dict[str, Callable[[Flag], str]] = {
     "copies_content": _near_content,
     "copies_style": _near_style,
     "near_references": _near_references,
     "depends_on_order": _depends_on_order,
     "fails_second_pass": _fails_second_pass,
+    "sensitive": _sensitive,
 }
 
 
 def flag_lines(run: EvaluationRun | None) -> list[str]:
-    """Return a sentence for each flag of a run's card."""
-    if run is None or run.card is None:
-        return []
-    exempt = COPIES if run.submission.team.is_baseline else frozenset()
+    """Return a sentence for each flag of a run, seen beside the field of its phase."""
+    rows = read_noticed(EvaluationRun.objects.filter(pk=run.pk)) if run else []
     return [
         _TEXTS[flag["code"]](flag) + _which(flag["pairs"])
-        for flag in run.card.get("flags", [])
-        if flag["code"] in _TEXTS and flag["code"] not in exempt
+        for row in rows
+        for flag in flags_of(row, field_of(row.phase_id))
+        if flag["code"] in _TEXTS
     ]
 
 

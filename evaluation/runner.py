@@ -99,6 +99,9 @@ def guard(
     def scored(number: int) -> Image:
         return decode_png(pictures[number].png)
 
+    with step(run, lease, "sensitivity"):
+        found = scorer.measure_sensitivity(scored, _reporter(lease, "sensitivity"))
+        card = found.add_to(card)
     order = choose_order(len(pictures), scorer.seed(run.submission.sha256))
     if order:
         again = partial(generate, run, lease, references, name="order")

@@ -38,16 +38,21 @@ class Flag:
             ``fails_second_pass`` or ``sensitive``.
         pairs: the pairs it was seen in, by their number; empty where it is about all outputs.
         value: how strongly: the largest likeness, the mean distance to the references, the largest
-            difference in grey levels, the pairs without a picture, or how many times worse.
+            difference in grey levels, the pairs without a picture, or how many times as bad.
+        metric: which metric is ``sensitive``.
+        disturbance: to what: ``shift``, ``jpeg`` or ``blur``.
     """
 
     code: str
     pairs: tuple[int, ...]
     value: float
+    metric: str | None = None
+    disturbance: str | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Return plain JSON values."""
-        return asdict(self) | {"pairs": list(self.pairs)}
+        """Return plain JSON values, without what says nothing about this flag."""
+        named = {key: value for key, value in asdict(self).items() if value is not None}
+        return named | {"pairs": list(self.pairs)}
 
 
 def find_copies(outputs: Sequence[Image], references: ReferenceImages) -> list[Flag]:

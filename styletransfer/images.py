@@ -198,6 +198,15 @@ def encode_thumbnail(pixels: Pixels) -> bytes:
     return buffer.getvalue()
 
 
+def pass_through_jpeg(pixels: Pixels, *, quality: int) -> Pixels:
+    """Return what JPEG of a quality from 1 to 95 leaves of a picture."""
+    _require_pixels(pixels)
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, format="JPEG", quality=quality)
+    with Image.open(buffer, formats=["JPEG"]) as picture:
+        return np.array(picture, dtype=np.uint8)
+
+
 def pixels_sha256(pixels: Pixels) -> str:
     """Hash the size and the pixels, independent of how they were compressed."""
     _require_pixels(pixels)

@@ -44,6 +44,18 @@ class Prepared:
     seconds: float
     arithmetic: Mapping[str, Any]
 
+    def meter_pairs(self, clock: StepClock) -> PairMeter:
+        """Return what measures outputs of pairs, any of them in any order."""
+        return PairMeter(
+            self.recipe,
+            self.references,
+            self.features,
+            self.vgg,
+            self.discriminator,
+            self.perceptual,
+            clock,
+        )
+
 
 class OutputMeter:
     """Takes outputs in the order of the pairs, while others are still being made."""
@@ -51,15 +63,7 @@ class OutputMeter:
     def __init__(self, prepared: Prepared, *, seed: int, provenance: Mapping[str, Any]) -> None:
         self._prepared, self._seed, self._provenance = prepared, seed, provenance
         self._clock = StepClock()
-        self._pairs = PairMeter(
-            prepared.recipe,
-            prepared.references,
-            prepared.features,
-            prepared.vgg,
-            prepared.discriminator,
-            prepared.perceptual,
-            self._clock,
-        )
+        self._pairs = prepared.meter_pairs(self._clock)
         sets = prepared.sets
         self._sets = SetMeter(prepared.recipe, sets, self._clock) if sets else None
         self._outputs: list[Image] = []

@@ -41,11 +41,13 @@ class PairMeter:
         self._vgg, self._discriminator, self._clock = vgg, discriminator, clock
         self._perceptual = perceptual
         self._wanted = [key for key in recipe.measured if METRICS[key].per_pair]
+        self._numbers: list[int] = []
         self._raw: dict[str, list[float]] = defaultdict(list)
 
     @torch.inference_mode()
     def measure(self, numbers: Sequence[int], batch: Tensor) -> None:
         """Measure the outputs of the pairs ``numbers``, ``(N, 3, H, W)`` in 0..1."""
+        self._numbers.extend(numbers)
         contents, styles = zip(*(self._references.pairs[number] for number in numbers), strict=True)
         with self._clock.measure("vgg"):
             maps, grams = look(self._vgg, self._recipe, batch)
@@ -75,7 +77,7 @@ class PairMeter:
                 self._note("ssim", ssim(batch, to_batch(originals, batch.device)))
 
     def values(self) -> Mapping[str, Values]:
-        """Return the recipe's metrics of pairs, one value per pair.
+        """Return the recipe's metrics of pairs, one value per pair that was measured.
 
         Raises:
             NonFiniteInput: a value is NaN or infinite.
@@ -89,9 +91,9 @@ class PairMeter:
                 recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
             )
         if "content_relative" in self._wanted:
-            found["content_relative"] = content / self._features.paste_content
+            found["content_relative"] = content / self._features.paste_content[self._numbers]
         if "style_relative" in self._wanted:
-            found["style_relative"] = style / self._features.identity_style
+            found["style_relative"] = style / self._features.identity_style[self._numbers]
         for key in self._wanted:
             if not np.isfinite(found[key]).all():
                 raise NonFiniteInput(f"{key} is not a finite number for every pair")

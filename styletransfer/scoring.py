@@ -28,6 +28,12 @@ from styletransfer.references import (
     recall_vgg_features,
     require_consistent,
 )
+from styletransfer.sensitivity import (
+    Anchors,
+    Sensitivity,
+    measure_anchors,
+    measure_sensitivity,
+)
 from styletransfer.set_values import SetReferences, preparations_of, recall_set_references
 from styletransfer.values import (
     METRICS,
@@ -79,6 +85,7 @@ class Scorer:
         self._device = open_device(device)
         self._discriminator = open_discriminator(discriminator, recipe, self._device)
         self._prepared: Prepared | None = None
+        self._anchors: tuple[Prepared, Anchors] | None = None
 
     def prepare(self, on_progress: Progress | None = None) -> Prepared:
         """Load the networks; compute the references' features, or take them from the cache.
@@ -156,6 +163,22 @@ class Scorer:
             if on_pair is not None:
                 on_pair(number, pairs)
         return meter.finish()
+
+    def measure_sensitivity(
+        self,
+        scored: Callable[[int], Image],
+        on_step: Progress | None = None,
+    ) -> Sensitivity:
+        """Measure how much worse some outputs get by changes that nobody sees.
+
+        ``scored`` returns the output of a pair. What the phase's own images suffer is measured
+        with the first submission and kept.
+        """
+        prepared = self.prepare()
+        if self._anchors is None or self._anchors[0] is not prepared:
+            # No checkpoint's seed: every submission is disturbed on the same pairs.
+            self._anchors = (prepared, measure_anchors(prepared, self.seed("")))
+        return measure_sensitivity(prepared, self._anchors[1], scored, on_step)
 
     def seed(self, checkpoint_sha256: str) -> int:
         """Return the seed of all that is drawn for a checkpoint: intervals, samples of pairs."""

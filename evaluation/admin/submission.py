@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -18,6 +18,7 @@ from django.views.decorators.http import require_safe
 from competitions.admin.base import OrganizerAdmin, person
 from competitions.errors import DomainError
 from evaluation import gallery, organizing
+from evaluation.field import flagged
 from evaluation.flag_texts import flag_lines
 from evaluation.models import EvaluationRun
 from submissions.models import Exclusion, Submission
@@ -73,6 +74,22 @@ def possible_acts(submission: Submission) -> list[str]:
     return acts
 
 
+class NoticedFilter(admin.SimpleListFilter):
+    """Finds submissions of which organizers are told that something looks odd."""
+
+    title = _("what was noticed")
+    parameter_name = "noticed"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("yes", gettext("something")), ("no", gettext("nothing"))]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() not in {"yes", "no"}:
+            return queryset
+        odd = Q(pk__in=flagged(queryset))
+        return queryset.filter(odd if self.value() == "yes" else ~odd)
+
+
 @admin.register(Submission)
 class SubmissionAdmin(OrganizerAdmin[Submission]):
     competition_path = "phase__competition"
@@ -93,6 +110,7 @@ class SubmissionAdmin(OrganizerAdmin[Submission]):
         "status",
         "exclusion",
         "team__is_baseline",
+        NoticedFilter,
     )
     list_select_related = ("team", "phase__competition")
     search_fields = ("file_name", "team__name", "sha256", "submitted_by__username", "pk")

@@ -11,6 +11,7 @@ _NAMES: dict[str, "str | Promise"] = {
     "generating": _("Making the pictures in the sandbox"),
     "preparing": _("Measuring the reference images"),
     "scoring": _("Scoring the pictures"),
+    "sensitivity": _("Scoring slightly changed pictures"),
     "order": _("Checking that the order of the pairs does not matter"),
     "recording": _("Storing scores and pictures"),
     "load": _("of which opening the checkpoint"),

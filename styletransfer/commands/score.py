@@ -138,6 +138,8 @@ def run(arguments: argparse.Namespace) -> None:
     with show_progress("scoring") as report:
         sha256 = hashlib.sha256(checkpoint).hexdigest()
         card = scorer.score(outputs, checkpoint_sha256=sha256, on_pair=report)
+    with show_progress("checking sensitivity") as report:
+        card = scorer.measure_sensitivity(outputs.__getitem__, report).add_to(card)
 
     def again(numbers: Sequence[int]) -> list[Image]:
         anew = load_generator(checkpoint, manifest)

@@ -24,7 +24,7 @@ from submissions.states import Status
 from tests.factories import make_phase, make_recipe, make_submission
 
 SIDE = 128
-PAIRS = 6
+PAIRS = 4
 REALS = 12
 METRICS = ["content", "style", "total", "fid_pytorch", "content_relative", "style_relative"]
 

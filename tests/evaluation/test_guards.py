@@ -1,8 +1,10 @@
 """Generators that cheat each way go through the worker and a real sandbox, and are flagged."""
 
+import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
+import jsonschema
 import pytest
 
 from competitions.models import Phase
@@ -10,13 +12,16 @@ from evaluation.demo.baselines import identity_baseline, style_paste_baseline, t
 from evaluation.flag_texts import flag_lines
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun
+from evaluation.runner import make_scorer
 from evaluation.sandbox import SandboxStopped, SandboxUnavailable, Stylised
 from evaluation.second_pass import make_second_pass
 from evaluation.worker import sandboxes
+from styletransfer.commands.schema import read_schema
 from styletransfer.errors import CheckpointRejected
 from styletransfer.second_pass import UNAVAILABLE, SecondPass, choose_order
 from styletransfer.values import ReferenceImages
 from tests.evaluation.gallery_of_cheats import (
+    METRICS,
     PAIRS,
     Entry,
     demo_references,
@@ -27,6 +32,7 @@ from tests.evaluation.gallery_of_cheats import (
     shifted_copy,
 )
 from tests.factories import make_submission, make_team
+from tests.styletransfer.optimising import optimise
 
 pytestmark = pytest.mark.django_db(transaction=True)
 ALL = list(range(PAIRS))
@@ -57,7 +63,11 @@ def test_a_trained_generator_is_not_flagged(phase: Phase) -> None:
     second = run.card["guards"]["second_pass"]
     assert len(second["pairs"]) == 2
     assert (second["largest"], second["share"], second["failure"]) == ([0, 0], [0, 0], None)
-    assert run.steps["order"] > 0
+    assert {"order", "sensitivity"} <= set(run.steps)
+    ratios = run.card["guards"]["sensitivity"]["ratios"]
+    assert set(ratios) == {"shift", "jpeg", "blur"}
+    assert all(set(METRICS) - set(found) == {"fid_pytorch"} for found in ratios.values())
+    jsonschema.validate(run.card, json.loads(read_schema()))
 
 
 def test_copies_are_flagged_also_when_they_are_disguised(phase: Phase) -> None:
@@ -81,6 +91,7 @@ def test_declared_baselines_are_exempt_from_the_flags_of_copies_alone(phase: Pha
     assert flag_lines(run) == []
     assert run.card is not None
     run.card["flags"].append({"code": "depends_on_order", "pairs": [1], "value": 3.0})
+    run.save(update_fields=["card"])
     assert len(flag_lines(run)) == 1
 
 
@@ -90,6 +101,20 @@ def test_reference_images_that_a_graph_has_learned_by_heart_are_flagged(
     run = evaluate(recalls(references.contents, references.reals), phase)
     assert "near_references" in flags_of(run)
     assert "copies_content" not in flags_of(run)
+
+
+def test_stored_pictures_that_were_fitted_to_the_networks_are_flagged(
+    phase: Phase, references: ReferenceImages
+) -> None:
+    prepared = make_scorer(phase).prepare()
+    fitted = [
+        optimise(prepared, number, references.contents[content], levels=12, steps=20)
+        for number, (content, _) in enumerate(references.pairs)
+    ]
+    contents = [references.contents[content] for content, _ in references.pairs]
+    run = evaluate(recalls(contents, fitted), phase)
+    assert "sensitive" in flags_of(run)
+    assert any("times as bad when the outputs are" in line for line in flag_lines(run))
 
 
 @pytest.mark.parametrize("code", ["generator_crashed", "too_slow", "non_finite_output"])

@@ -1,14 +1,20 @@
 """Oddities that scoring noticed are shown to organizers, and to nobody else."""
 
-import pytest
-from django.test import Client
-from django.urls import reverse
+from typing import Any
 
-from competitions.models import Team
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.urls import reverse
+from django.utils.timezone import now
+
+from competitions.models import Phase, Team
 from competitions.organizers import add_organizer
 from evaluation.models import EvaluationRun
+from styletransfer.proportion import LIMIT
 from submissions.models import Submission
-from tests.factories import make_phase, make_scored_submission, make_user
+from tests.factories import make_phase, make_scored_submission, make_team, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -19,6 +25,7 @@ FLAGS = [
     {"code": "fails_second_pass", "pairs": [3, 7], "value": 2.0},
 ]
 GUARDS = {"second_pass": {"pairs": [7, 3], "largest": [12, 5], "share": [0.5, 0.1]}}
+CARD = {"scores": {}, "flags": FLAGS, "guards": GUARDS}
 WORDS = (
     "2 outputs are nearly their content images. Pairs: 1, 2",
     "unusually near the reference",
@@ -30,8 +37,7 @@ WORDS = (
 @pytest.fixture(name="submission")
 def make_flagged() -> Submission:
     made = make_scored_submission(phase=make_phase())
-    card = {"scores": {}, "flags": FLAGS, "guards": GUARDS}
-    EvaluationRun.objects.filter(submission=made).update(card=card)
+    EvaluationRun.objects.filter(submission=made).update(card=CARD)
     return made
 
 
@@ -55,6 +61,74 @@ def test_organizers_read_what_was_noticed_and_in_which_pairs(
     page = admin_page(organizer, submission)
     for words in WORDS:
         assert words in page
+
+
+def make_run(phase: Phase, ratio: float, **team: Any) -> Submission:
+    """Record a run of a new team whose style gets ``ratio`` times as bad when saved as JPEG."""
+    made = make_scored_submission(phase=phase, team=make_team(phase=phase, **team))
+    found = {"pairs": [0, 1], "ratios": {"jpeg": {"style": ratio, "ssim": ratio}}}
+    flags = [{"code": "sensitive", "pairs": [0], "value": ratio, "metric": "style"}]
+    card = {"scores": {}, "flags": flags if ratio > LIMIT else [], "guards": {"sensitivity": found}}
+    EvaluationRun.objects.filter(submission=made).update(card=card)
+    return made
+
+
+def test_sensitivity_is_judged_alone_at_first_and_later_beside_the_field(
+    organizer: Client, submission: Submission
+) -> None:
+    phase = submission.phase
+    odd = make_run(phase, 1.6)
+    assert "gets 1.60 times as bad when the outputs are saved as JPEG. Pairs: 1, 2" in (
+        admin_page(organizer, odd)
+    )
+    for _ in range(3):
+        make_run(phase, 1.55)
+    assert "times as bad" not in admin_page(organizer, odd)  # here that is usual
+    odder = make_run(phase, 2.2)
+    page = admin_page(organizer, odder)
+    assert "Style loss gets 2.20 times as bad when the outputs are saved as JPEG, for" in page
+    assert "in the middle 1.55 times. Pairs: 1, 2" in page
+
+
+def test_each_other_team_has_one_voice_and_baselines_have_theirs(
+    organizer: Client, submission: Submission
+) -> None:
+    phase = submission.phase
+    odd = make_run(phase, 1.6)
+    team = make_run(phase, 1.0).team
+    for _ in range(4):  # however often that team submits
+        again = make_scored_submission(phase=phase, team=team)
+        EvaluationRun.objects.filter(submission=again).update(
+            card=EvaluationRun.objects.get(submission=odd).card
+        )
+    assert "in the middle" not in admin_page(organizer, odd)  # two teams are no field
+    make_run(phase, 1.0, is_baseline=True)
+    make_run(phase, 1.02, is_baseline=True)
+    assert "in the middle 1.02 times" in admin_page(organizer, odd)
+    Submission.objects.filter(team__is_baseline=True).update(
+        exclusion="hidden", exclusion_reason="wrong file", excluded_at=now()
+    )
+    assert "in the middle" not in admin_page(organizer, odd)
+
+
+def test_the_list_finds_what_is_told_about(organizer: Client, submission: Submission) -> None:
+    phase = submission.phase
+    copying = make_run(phase, 1.0, is_baseline=True)
+    EvaluationRun.objects.filter(submission=copying).update(card={"scores": {}, "flags": FLAGS[:1]})
+    expected = {"yes": {submission, make_run(phase, 1.6)}, "no": {copying, make_run(phase, 1.0)}}
+    address = reverse("admin:submissions_submission_changelist")
+    for asked, rows in expected.items():  # the field is too small to be one
+        with CaptureQueriesContext(connection) as queries:
+            page = organizer.get(address, {"noticed": asked})
+        assert set(page.context["cl"].result_list) == rows
+        few = len(queries)
+        for _ in range(2):
+            more = make_run(phase, 1.0)
+            if asked == "yes":
+                EvaluationRun.objects.filter(submission=more).update(card=CARD)
+        with CaptureQueriesContext(connection) as queries:
+            assert organizer.get(address, {"noticed": asked}).status_code == 200
+        assert len(queries) == few
 
 
 def test_the_page_of_a_run_says_the_same(organizer: Client, submission: Submission) -> None:
@@ -85,8 +159,7 @@ def test_only_organizers_get_flags_with_the_score_card(
 ) -> None:
     page = reverse("score-card", args=[submission.pk])
     rest = reverse("api-submission", args=[submission.pk])
-    seen = {"scores": {}, "flags": FLAGS, "guards": GUARDS}
-    assert organizer.get(page).json() == organizer.get(rest).json()["card"] == seen
+    assert organizer.get(page).json() == organizer.get(rest).json()["card"] == CARD
     owner = Client()
     owner.force_login(submission.team.participants.get().user)
     for other in (owner, Client()):
