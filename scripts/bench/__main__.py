@@ -48,6 +48,10 @@ def main() -> int:
     from styletransfer.determinism import make_deterministic
 
     make_deterministic(1)
+    # All of them now: what can't be loaded shows before anything was measured.
+    modules = {
+        key: importlib.import_module(f"scripts.bench.{SECTIONS[key][0]}") for key in SECTIONS
+    }
     facts = machine.describe()
     print("; ".join(f"{name} {value}" for name, value in facts.items() if name != "versions"))
     found: dict[str, list[Row]] = {}
@@ -55,10 +59,9 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
         setting = Setting(Path(folder), is_quick=chosen.quick, port=chosen.port)
         for key in chosen.only:
-            name, title = SECTIONS[key]
-            terminal.title(title)
+            terminal.title(SECTIONS[key][1])
             found[key] = []
-            for row in importlib.import_module(f"scripts.bench.{name}").measure(setting):
+            for row in modules[key].measure(setting):
                 terminal.row(row)
                 found[key].append(row)
             write_json(chosen.out, facts | {"is_quick": chosen.quick}, found)
