@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from evaluation.sandbox import runtime
+from evaluation.sandbox.gpu import Gpu
 from evaluation.sandbox.values import SandboxUnavailable
 
 _HERE = Path(__file__).parent
@@ -49,9 +50,13 @@ class Profile:
     is_filtered: bool = True
     """False only to try what the other walls hold by themselves."""
 
+    gpu: Gpu | None = None
+    """A GPU that is to be seen inside; none for generators."""
+
     def binds(self) -> tuple[runtime.Bind, ...]:
         """Return what is bound in, read-only."""
-        return runtime.find_runtime(self.runner, self.beside).binds
+        more = () if self.gpu is None else self.gpu.binds
+        return runtime.find_runtime(self.runner, self.beside).binds + more
 
     def first_filter(self) -> Path:
         """Return the seccomp filter that bubblewrap loads."""
@@ -69,6 +74,8 @@ class Profile:
         for source, target in binds:
             words += ["--ro-bind", source, target]
         words += ["--proc", "/proc", "--dev", "/dev"]
+        for device in () if self.gpu is None else self.gpu.devices:
+            words += ["--dev-bind", device, device]
         words += ["--size", str(TEMPORARY[_SHARED]), "--tmpfs", _SHARED, "--remount-ro", "/dev"]
         words += ["--size", str(TEMPORARY[_TEMPORARY]), "--tmpfs", _TEMPORARY]
         words += ["--remount-ro", "/", "--chdir", _TEMPORARY]

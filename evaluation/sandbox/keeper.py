@@ -35,6 +35,8 @@ def main() -> int:
     """Run one sandbox; return bubblewrap's exit status."""
     plan = json.loads(_read_line(0))
     _check(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0), "become a subreaper")
+    if plan["group"] is not None:
+        _join(plan["group"])
     if plan["stage"]:
         _stage(plan["stage"])
     if plan["uid"] is not None:
@@ -48,6 +50,13 @@ def main() -> int:
         file_actions=[(os.POSIX_SPAWN_OPEN, 0, "/dev/null", os.O_RDONLY, 0)],
     )
     return _watch(child)
+
+
+def _join(processes: str) -> None:
+    """Enter a control group, and with us all that we start."""
+    fd = os.open(processes, os.O_WRONLY | os.O_CLOEXEC)
+    os.write(fd, b"0")
+    os.close(fd)
 
 
 def _become(uid: int) -> None:

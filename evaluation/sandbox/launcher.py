@@ -9,20 +9,23 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from evaluation.sandbox import staging
+from evaluation.sandbox.cgroups import OutOfMemory, make_group
 from evaluation.sandbox.confinement import Profile
+from evaluation.sandbox.confining import most_threads
 from evaluation.sandbox.diagnosis import explain
+from evaluation.sandbox.printed import Printed
 from evaluation.sandbox.protocol import MAX_MESSAGE, read_ready
 from evaluation.sandbox.runtime import Bind
 from evaluation.sandbox.slots import Slot
 from evaluation.sandbox.values import SandboxUnavailable
+from styletransfer.errors import CheckpointRejected
 
 _KEEPER = Path(__file__).parent / "keeper.py"
 _STAGE = "/tmp"  # noqa: S108 - as the keeper has it
-_MAX_STDERR = 4096
 _END_S = 10.0
 _POLL_S = 0.2
 
@@ -32,7 +35,10 @@ class Sandbox:
 
     def __init__(self, profile: Profile) -> None:
         binds = profile.binds()
-        self._complaint = ""
+        self.printed = ""
+        """The last that was printed inside; known once it has ended."""
+        self.out_of_memory: OutOfMemory | None = None
+        """Whether the kernel killed it for want of memory; known once it has ended."""
         self._is_ended = False
         self._slot = Slot() if os.geteuid() == 0 else None
         try:
@@ -44,31 +50,36 @@ class Sandbox:
 
     def _start(self, profile: Profile, binds: tuple[Bind, ...]) -> None:
         stage, pairs = _placed(binds, is_root=self._slot is not None)
+        self._group = make_group()
         with contextlib.ExitStack() as ours, contextlib.ExitStack() as theirs:
             self.control, inside = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
             ours.enter_context(self.control)
             theirs.enter_context(inside)
             seccomp = os.open(profile.first_filter(), os.O_RDONLY | os.O_CLOEXEC)
             theirs.callback(os.close, seccomp)
+            if self._group is not None:
+                ours.callback(self._group.remove)
             # Our hold on it: when this end is closed, whichever way, everything ends.
             held, self._lifeline = _pipe(read=theirs, write=ours)
-            self._complaints, complaining = _pipe(read=ours, write=theirs)
+            reading, printing = _pipe(read=ours, write=theirs)
             plan = {
                 "command": profile.command(pairs, control=inside.fileno(), seccomp=seccomp),
                 "limits": profile.limits,
                 "stage": stage,
                 "uid": self.uid,
+                "group": None if self._group is None else str(self._group.processes),
             }
             self._process = subprocess.Popen(  # noqa: S603
                 [sys.executable, "-I", "-S", _KEEPER],
                 stdin=held,
-                stdout=subprocess.DEVNULL,
-                stderr=complaining,
+                stdout=printing,
+                stderr=printing,
                 env=_keeper_environment(),
                 pass_fds=(inside.fileno(), seccomp),
                 start_new_session=True,  # Ctrl-C is for the worker, which then closes its pool
             )
             ours.pop_all()
+        self._printed = Printed(reading)
         with contextlib.suppress(BrokenPipeError):
             os.write(self._lifeline, json.dumps(plan).encode() + b"\n")
 
@@ -104,7 +115,7 @@ class Sandbox:
             if not message:
                 self.wait_for_exit(_END_S)
             self.end()
-            raise SandboxUnavailable(explain(self._complaint, problem))
+            raise SandboxUnavailable(explain(self.printed, problem))
 
     def receive(self, timeout: float) -> bytes | None:
         """Return the next packet; None if there is none yet, empty if it hung up."""
@@ -136,10 +147,42 @@ class Sandbox:
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
+        self.note_out_of_memory()
+        if self._group is not None:
+            self._group.remove()
         if self._slot is not None:
             self._slot.release()
-        self._complaint = _drain(self._complaints)
-        os.close(self._complaints)
+        self.printed = self._printed.text()
+
+    @contextlib.contextmanager
+    def ending(self) -> Iterator[None]:
+        """End it after a block, before anything that comes of it is looked at."""
+        try:
+            yield
+        except CheckpointRejected as error:
+            self.end()
+            if self.printed:  # the owner may learn from it
+                error.add_note(self.printed)
+            raise
+        finally:
+            self.end()
+
+    def limit(self, *, memory_bytes: int, threads: int) -> None:
+        """Limit the whole sandbox for a job, where the kernel offers it."""
+        if self._group is not None:
+            # bubblewrap, the keeper, and what a change of limits may meet on its way out
+            self._group.limit(memory_bytes=memory_bytes, processes=most_threads(threads) + 8)
+
+    @property
+    def is_in_a_group(self) -> bool:
+        """Say whether the kernel would tell why it killed."""
+        return self._group is not None
+
+    def note_out_of_memory(self) -> OutOfMemory | None:
+        """Ask the kernel whether it killed for want of memory."""
+        if self._group is not None and self.out_of_memory is None:
+            self.out_of_memory = self._group.out_of_memory()
+        return self.out_of_memory
 
 
 def _pipe(*, read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[int, int]:
@@ -147,15 +190,6 @@ def _pipe(*, read: contextlib.ExitStack, write: contextlib.ExitStack) -> tuple[i
     read.callback(os.close, ends[0])
     write.callback(os.close, ends[1])
     return ends
-
-
-def _drain(pipe: int) -> str:
-    """Return what bubblewrap or the runner complained of before a job; never wait for more."""
-    os.set_blocking(pipe, False)
-    try:
-        return os.read(pipe, _MAX_STDERR).decode(errors="replace")
-    except BlockingIOError:
-        return ""
 
 
 def _placed(

@@ -149,7 +149,10 @@ def _files(task: dict[str, Any]) -> Iterator[Attempt]:
     places = ["/", "/dev", *task["binds"]]
     tried = f"find any of {len(places)} places mounted for writing"
     yield "read-only", tried, partial(probing.are_read_only, places)
-    yield "devices", "find others than null, zero, random and tty", probing.plain_devices
+    devices = partial(probing.plain_devices, task["devices"])
+    yield "devices", "find others than null, zero, random and tty", devices
+    if task["devices"]:
+        yield "honest generators", "start CUDA on the GPU", probing.cuda_starts
     for place, size in task["temporary"].items():
         yield "temporary files", f"room in {place}", partial(probing.has_room, place, size)
         write = partial(refused, Path(place, "x").write_bytes, b"x" * 4096)

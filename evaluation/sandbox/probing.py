@@ -123,15 +123,29 @@ def are_read_only(places: Iterable[str]) -> Answer:
     return not writable, f"writable: {', '.join(writable)}" if writable else "read-only"
 
 
-def plain_devices() -> Answer:
+def plain_devices(wanted: Iterable[str]) -> Answer:
     """Look for devices that can do anything."""
+    known = _DEVICES | _NAMES_OF_OTHERS | {Path(place).name for place in wanted}
     found = []
     for entry in Path("/dev").iterdir():
         kind = entry.lstat().st_mode
         is_device = stat.S_ISCHR(kind) or stat.S_ISBLK(kind)
-        if is_device and entry.name not in _DEVICES | _NAMES_OF_OTHERS:
+        if is_device and entry.name not in known:
             found.append(entry.name)
     return not found, ", ".join(sorted(found)) or "none"
+
+
+def cuda_starts() -> Answer:
+    """Ask the driver's own library whether it finds a GPU."""
+    cuda = ctypes.CDLL("libcuda.so.1")
+    count = ctypes.c_int()
+    for step, code in (
+        ("cuInit", cuda.cuInit(0)),
+        ("cuDeviceGetCount", cuda.cuDeviceGetCount(ctypes.byref(count))),
+    ):
+        if code:
+            return False, f"{step} answered {code}"
+    return count.value == 1, f"{count.value} GPU"
 
 
 def has_room(place: str, most: int) -> Answer:

@@ -45,15 +45,12 @@ def main() -> None:
     except BaseException as error:  # noqa: BLE001 - whatever it is, the platform has to hear of it
         _say(control, fault=_words(error))
         return
-    devnull = os.open(os.devnull, os.O_RDWR)
     _say(control, ready=True)
     received = _receive(control)
     if received is None:
         return
     try:
         job = _map(*received)
-        os.dup2(devnull, 1)  # what native code prints from here on is nobody's
-        os.dup2(devnull, 2)
         _set_threads(job)
         set_limits(**{name: job.words[name] for name in ("memory_bytes", "cpu_s", "threads")})
         enter_stage_2(bpf)

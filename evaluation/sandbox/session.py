@@ -80,7 +80,7 @@ def run_generator(
     """
     buffers = _make_buffers(job)
     try:
-        try:
+        with sandbox.ending():
             started = time.monotonic()
             _send(sandbox, job, limits, buffers)
             pictures = _Pictures(buffers, on_picture)
@@ -88,8 +88,6 @@ def run_generator(
                 sandbox, limits, pictures, started, on_progress, should_stop
             )
             finished = conversation.follow()
-        finally:
-            sandbox.end()
         outputs = pictures.take_all()
     finally:
         buffers.close()
@@ -101,7 +99,7 @@ def run_generator(
         # What can't be measured from outside is at least held to what is possible.
         parameters=min(finished.parameters, job.checkpoint.stat().st_size),
         memory_bytes=min(finished.memory_bytes, limits.memory_bytes),
-        log=finished.log,
+        log="\n".join(filter(None, (finished.log, sandbox.printed))),
     )
 
 
@@ -211,11 +209,20 @@ class _Conversation:
             return SandboxUnavailable(f"The sandbox ended before it read the upload ({code}).")
         if code != _KILLED:
             return CheckpointRejected("generator_crashed", **_death(code))
+        memory_ended = self._sandbox.note_out_of_memory()
+        if memory_ended is not None:
+            if memory_ended.by_limit:
+                return self._out_of_memory()
+            return SandboxUnavailable("The machine had no memory left, and killed the sandbox.")
         # Killed, and not by us: the kernel, for processor time or for memory. The processor time
         # is so generous that only many threads at once could spend it before the wall clock.
         elapsed = time.monotonic() - self._started
         spent = elapsed * (os.cpu_count() or 1) >= cpu_seconds(self._limits)
-        return self._too_slow() if spent else self._out_of_memory()
+        if spent:
+            return self._too_slow()
+        if self._sandbox.is_in_a_group:
+            return SandboxUnavailable("Somebody else killed the sandbox.")
+        return self._out_of_memory()
 
     def _too_slow(self) -> CheckpointRejected:
         return CheckpointRejected("too_slow", limit_s=self._limits.wall_s, done=self._done)
@@ -279,6 +286,7 @@ def _send(sandbox: Sandbox, job: GeneratorJob, limits: Limits, buffers: _Buffers
         "threads": limits.cpu_threads,
     }
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
+    sandbox.limit(memory_bytes=limits.memory_bytes, threads=limits.cpu_threads)
     try:
         sandbox.control.sendmsg([json.dumps(words).encode()], [rights])
     except OSError as error:

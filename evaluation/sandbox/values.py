@@ -79,7 +79,7 @@ class Stylised:
     memory_bytes: int
     """What loading and running added at most, as the runner says; no more than was allowed."""
     log: str
-    """At most 600 characters of the runner's own words: for the owner, never to be believed."""
+    """The runner's own words and the last that was printed: for the owner, never to be believed."""
 
     def measure(self) -> dict[str, float]:
         """Return what was measured, by the keys of the metrics that a recipe may ask for."""

@@ -90,7 +90,7 @@ def check_walls(profile: Profile | None = None) -> list[Finding]:
         found = _try(replace(profile, is_filtered=False), outside)
         found += _try(profile, outside)
         found += outside.findings()
-    return sorted(found, key=lambda finding: WALLS.index(finding.wall))
+    return sorted(found, key=lambda finding: (*WALLS, RUNS).index(finding.wall))
 
 
 class _Outside:
@@ -131,6 +131,7 @@ class _Outside:
             "secrets": [str(_HERE)],
             "temporary": TEMPORARY,
             "limits": _LIMITS,
+            "devices": [] if profile.gpu is None else profile.gpu.devices,
             "is_root_outside": os.geteuid() != 0 and _id_outside(os.geteuid()) == 0,
             "namespaces": {
                 kind: str(Path(f"/proc/self/ns/{kind}").readlink()) for kind in _NAMESPACES

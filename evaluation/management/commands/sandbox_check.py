@@ -6,8 +6,11 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from evaluation.sandbox import Finding, LeakySandbox, SandboxUnavailable, self_test
+from evaluation.sandbox import Finding, LeakySandbox, SandboxUnavailable, cgroups, self_test
+from evaluation.sandbox.confinement import Profile
+from evaluation.sandbox.gpu import find_gpu
 
+# Wide enough for nearly all; what is longer is cut.
 _WIDTHS = (17, 62)
 
 
@@ -19,11 +22,15 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: argparse.ArgumentParser) -> None:
         parser.add_argument("--json", action="store_true", help="one JSON object, for programs")
+        parser.add_argument(
+            "--gpu", type=int, metavar="N", help="let the sandbox see /dev/nvidiaN as well"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         reason = ""
         try:
-            findings = self_test()
+            gpu = None if options["gpu"] is None else find_gpu(options["gpu"])
+            findings = self_test(Profile(gpu=gpu))
         except LeakySandbox as error:
             findings, reason = list(error.findings), error.reason
         except SandboxUnavailable as error:
@@ -32,11 +39,14 @@ class Command(BaseCommand):
             words = {
                 "tight": not reason,
                 "reason": reason,
+                "cgroup": _cgroup(),
                 "findings": [asdict(finding) for finding in findings],
             }
             self.stdout.write(json.dumps(words, indent=2))
         else:
             self._print_table(findings)
+            if findings:
+                self.stdout.write(f"Limits of cgroup v2: {_cgroup()}")
         if reason:
             if not options["json"]:
                 raise CommandError(reason)
@@ -53,3 +63,10 @@ class Command(BaseCommand):
         if findings and all(finding.stood for finding in findings):
             walls = len({finding.wall for finding in findings}) - 1
             self.stdout.write(f"All {walls} walls stood.")
+
+
+def _cgroup() -> str:
+    try:
+        return f"used, below {cgroups.find_home()}"
+    except (cgroups.Unusable, OSError) as error:
+        return f"not used: {error}"

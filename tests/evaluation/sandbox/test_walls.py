@@ -239,14 +239,30 @@ def test_what_our_runner_never_says_ends_the_run(run_hostile: RunHostile, code: 
     assert code_of(run_hostile, code) == "generator_crashed"
 
 
-def test_a_flood_of_output_goes_nowhere(run_hostile: RunHostile) -> None:
+def test_a_flood_of_output_stops_nobody_and_only_its_end_is_kept(run_hostile: RunHostile) -> None:
     code = """
 for _ in range(64):
     os.write(1, b"x" * (1 << 20))
     os.write(2, b"x" * (1 << 20))
+os.write(1, b"\\nline\\x1b[2J one\\n")
+os.write(2, b"line two\\n")
 return {"code": "generator_crashed", "log": "all written"}
 """
-    assert log_of(run_hostile, code) == "all written"
+    with pytest.raises(CheckpointRejected) as caught:
+        run_hostile(code)
+    said, printed = caught.value.__notes__
+    assert said == "all written"
+    assert printed.endswith("x\nline[2J one\nline two")
+    assert len(printed) <= 4_000
+
+
+def test_what_an_accepted_generator_prints_is_kept_for_its_owner(run_hostile: RunHostile) -> None:
+    code = """
+job.outputs[:] = 7
+os.write(2, b"a warning\\n")
+return {"ok": True, "load_s": 0, "run_s": 0, "parameters": 0, "memory_bytes": 0, "log": "mine"}
+"""
+    assert run_hostile(code).log == "mine\na warning"
 
 
 def test_words_of_the_runner_are_cut_and_can_steer_nothing(run_hostile: RunHostile) -> None:
