@@ -30,7 +30,7 @@ def measure(setting: Setting) -> Iterator[Row]:
         outputs = scorer.write_outputs(setting.folder / f"outputs-{side}", pairs, side)
         done = run_python(["-m", "scripts.bench.score_program", side, pairs, 1, outputs])
         text = f"scorer, {pairs} pairs of {side} x {side}, peak"
-        yield Row(text, done.peak_bytes / 2**30, "GiB", bar=at_most(limit))
+        yield Row(text, json.loads(done.output)["peak_mib"] / 1024, "GiB", bar=at_most(limit))
 
 
 def measure_merge() -> Row:

@@ -2,11 +2,11 @@
 
 import hashlib
 import json
-import resource
 import sys
 from pathlib import Path
 
 from scripts.bench import scorer
+from scripts.bench.process_memory import peak_mib
 from styletransfer.determinism import make_deterministic
 
 
@@ -17,8 +17,7 @@ def main() -> None:
     outputs = scorer.read_outputs(Path(sys.argv[4]))
     made = scorer.make_scorer(pairs, side)
     card = made.score(outputs, checkpoint_sha256=hashlib.sha256(b"bench").hexdigest())
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    print(json.dumps(card.to_json() | {"peak": peak}))
+    print(json.dumps(card.to_json() | {"peak_mib": peak_mib()}))
 
 
 if __name__ == "__main__":

@@ -4,12 +4,11 @@ What the process holds then, and its peak with the covariance taken.
 """
 
 import json
-import resource
 import sys
-from pathlib import Path
 
 import numpy as np
 
+from scripts.bench.process_memory import held_mib, peak_mib
 from styletransfer.metrics.frechet import FeatureStatistics
 
 DIMENSIONS, BATCH = 2048, 50
@@ -22,16 +21,9 @@ def main() -> None:
     statistics = FeatureStatistics()
     for _ in range(count // BATCH):
         statistics.update(rng.standard_normal((BATCH, DIMENSIONS), dtype=np.float32))
-    held = resident()
+    held = held_mib()
     _ = statistics.covariance
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    print(json.dumps({"held": held, "peak": peak}))
-
-
-def resident() -> float:
-    """Return the memory that this process holds, in MiB."""
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * resource.getpagesize() / 2**20
+    print(json.dumps({"held": held, "peak": peak_mib()}))
 
 
 if __name__ == "__main__":

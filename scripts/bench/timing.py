@@ -45,7 +45,6 @@ class Finished:
     """What a program took, with all that it started, and what it printed."""
 
     cpu_s: float
-    peak_bytes: int
     output: str
 
 
@@ -68,5 +67,4 @@ def run_python(arguments: Sequence[object], *, threads: int = 1) -> Finished:
             errors.seek(0)
             print(errors.read()[-4000:], file=sys.stderr)
             raise subprocess.CalledProcessError(process.returncode, command)
-        unit = 1 if sys.platform == "darwin" else 1024
-        return Finished(used.ru_utime + used.ru_stime, used.ru_maxrss * unit, output.read())
+        return Finished(used.ru_utime + used.ru_stime, output.read())
