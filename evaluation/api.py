@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.http import Http404
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
@@ -13,13 +14,16 @@ from rest_framework.views import APIView
 from competitions.pictures import serve_png
 from competitions.policies import is_organizer, may_see_outputs
 from competitions.ranking import keep_finite
-from evaluation.models import EvaluationRun, ImageScore, Output
+from evaluation.hint_texts import questions_of
+from evaluation.models import EvaluationRun, FirstPicture, ImageScore, Output
 from evaluation.score_cards import readable_parts
 from submissions.api import SubmissionOut
 from submissions.models import Submission
 
+CHECK_PICTURES = ("content", "style", "picture")
+
 # What a page too shows to the team and the organizers only; the score card names the file's hash.
-FOR_MANAGERS = ("file_name", "size_bytes", "manifest")
+FOR_MANAGERS = ("file_name", "size_bytes", "manifest", "proposal", "check")
 
 
 class SubmissionDetailOut(SubmissionOut):
@@ -27,11 +31,12 @@ class SubmissionDetailOut(SubmissionOut):
 
     scores = serializers.SerializerMethodField()
     card = serializers.SerializerMethodField()
+    check = serializers.SerializerMethodField()
     outputs = serializers.SerializerMethodField()
     log = serializers.SerializerMethodField()
 
     class Meta(SubmissionOut.Meta):
-        fields = [*SubmissionOut.Meta.fields, "scores", "card", "outputs", "log"]
+        fields = [*SubmissionOut.Meta.fields, "check", "scores", "card", "outputs", "log"]
 
     def to_representation(self, submission: Submission) -> dict[str, Any]:
         self.run = submission.runs.that_count().prefetch_related("scores").first()
@@ -61,6 +66,12 @@ class SubmissionDetailOut(SubmissionOut):
         )
         return keep_finite(parts)
 
+    def get_check(self, submission: Submission) -> dict[str, Any] | None:
+        if not self.is_manager:
+            return None
+        first = FirstPicture.objects.filter(run__submission=submission).first()
+        return describe_check(submission, first) if first else None
+
     def get_outputs(self, submission: Submission) -> list[dict[str, Any]] | None:
         if not self.shows_images:
             return None
@@ -78,6 +89,30 @@ class SubmissionDetail(generics.RetrieveAPIView[Submission]):
 
     def get_queryset(self) -> QuerySet[Submission]:
         return Submission.objects.visible_to(self.request.user).for_listing()
+
+
+class CheckPicture(APIView):
+    """What a check was made of, or has made, as a PNG."""
+
+    def get(self, request: Request, pk: str, which: str) -> HttpResponseBase:
+        submission = get_object_or_404(Submission.objects.manageable_by(request.user), pk=pk)
+        first = get_object_or_404(FirstPicture, run__submission=submission)
+        file = {name: getattr(first, name) for name in CHECK_PICTURES}.get(which)
+        if not file:
+            raise Http404
+        return serve_png(request, file, version=f"check-{first.pk}-{which}", is_final=False)
+
+
+def describe_check(submission: Submission, first: FirstPicture) -> dict[str, Any]:
+    """Return where the pictures of a check are, and what they suggest."""
+    addresses = {
+        name: reverse("api-check-picture", args=[submission.pk, name])
+        if getattr(first, name)
+        else None
+        for name in CHECK_PICTURES
+    }
+    hints = [question.to_json() for question in questions_of(first.hints)]
+    return {**addresses, "is_test_card": first.is_test_card, "hints": hints}
 
 
 class OutputPicture(APIView):

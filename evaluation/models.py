@@ -198,3 +198,30 @@ class Worker(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class FirstPicture(models.Model):
+    """What a check made, for the team to look at: a content and a style image, and the picture.
+
+    The images are those of the first pair, or a test card where the phase's pairs are hidden.
+    """
+
+    run = models.OneToOneField(
+        EvaluationRun,
+        models.CASCADE,
+        related_name="first_picture",
+        verbose_name=_("evaluation run"),
+    )
+    content = models.FileField(_("content image"), upload_to="checks/%Y/%m/")
+    style = models.FileField(_("style image"), upload_to="checks/%Y/%m/", blank=True)
+    picture = models.FileField(_("picture"), upload_to="checks/%Y/%m/")
+    is_test_card = models.BooleanField(_("made of the test card"), default=False)
+    # Codes of `styletransfer.first_look` with what each suggests.
+    hints = models.JSONField(_("hints"), default=list)
+
+    class Meta:
+        verbose_name = _("first picture")
+        verbose_name_plural = _("first pictures")
+
+    def __str__(self) -> str:
+        return f"{self.run_id}"

@@ -1,12 +1,10 @@
 """The only module that drives the torch core: one attempt, step by step."""
 
-import hashlib
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from functools import lru_cache, partial
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 import numpy as np
 from django.conf import settings
@@ -14,30 +12,35 @@ from django.db import close_old_connections
 
 from competitions.models import Pair, Phase, ScoringRecipe
 from evaluation import services
+from evaluation.first_looks import FirstLook
 from evaluation.lease import Lease
 from evaluation.models import EvaluationRun, Stage
 from evaluation.overlap import has_cores_for_both, take_while_made
 from evaluation.references import load_references
 from evaluation.sandbox import GeneratorJob, Limits, SandboxStopped, Stylised
 from evaluation.second_pass import make_second_pass
+from evaluation.stored_checkpoint import (
+    converted_copy,
+    is_state_dict,
+    local_copy,
+    manifest_for_sandbox,
+)
 from evaluation.worker import sandboxes
 from styletransfer import calibration
 from styletransfer.determinism import arithmetic, make_deterministic, versions
 from styletransfer.devices import open_device
+from styletransfer.first_look import look
 from styletransfer.images import decode_png, encode_png, encode_thumbnail
+from styletransfer.manifest import Manifest
 from styletransfer.pinned import open_vgg
+from styletransfer.sample_pair import make_content, make_style
 from styletransfer.scoring import Scorer
 from styletransfer.second_pass import choose_order
 from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
-from submissions.models import Submission
 
 # One picture is enough to see that a generator loads and answers.
 CHECKED_PAIRS = 1
 CHECK_TIME_LIMIT_S = 60
-
-
-class CheckpointChanged(Exception):
-    """The stored checkpoint is damaged or another one."""
 
 
 def perform(run: EvaluationRun, lease: Lease) -> None:
@@ -53,10 +56,47 @@ def perform(run: EvaluationRun, lease: Lease) -> None:
     with step(run, lease, "references"):
         references = load_references(phase.reference_set_id, phase.reference_set.sha256)
     if run.stage == Stage.CHECK:
-        generate(run, lease, references, range(CHECKED_PAIRS))
-        services.record_check_passed(run)
+        check(run, lease, references)
     else:
         evaluate(run, lease, references)
+
+
+def check(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> None:
+    """Make one picture, and look at it as the team will."""
+    if not run.submission.phase.pairs_public:
+        references = _test_card(run.submission.phase.reference_set.image_size)
+    content, style = (
+        images[name]
+        for images, name in zip(
+            (references.contents, references.styles), references.pairs[0], strict=True
+        )
+    )
+    made = generate(run, lease, references, range(CHECKED_PAIRS))
+    manifest = made.proposal.manifest if made.proposal else run.submission.manifest
+    manifest = Manifest.model_validate(manifest)
+    takes_style = "style" in manifest.roles()
+    services.record_check_passed(
+        run,
+        proposal=made.proposal,
+        first=FirstLook(
+            content=encode_png(content),
+            style=encode_png(style) if takes_style else b"",
+            picture=encode_png(made.outputs[0]),
+            is_test_card=not run.submission.phase.pairs_public,
+            hints=[hint.to_json() for hint in look(made.outputs[0], content, manifest)],
+        ),
+    )
+
+
+def _test_card(side: int) -> ReferenceImages:
+    """Stand in for pairs that nobody but organizers may see."""
+    return ReferenceImages(
+        contents=[make_content(side)],
+        styles=[make_style(side)],
+        pairs=[(0, 0)],
+        reals=[],
+        sha256="",
+    )
 
 
 def evaluate(run: EvaluationRun, lease: Lease, references: ReferenceImages) -> None:
@@ -122,15 +162,19 @@ def generate(
     """Run the generator in a fresh sandbox over some pairs, by their numbers."""
     phase = run.submission.phase
     chosen = [references.pairs[number] for number in numbers]
-    takes_style = any(each["role"] == "style" for each in run.submission.manifest["inputs"])
+    manifest = manifest_for_sandbox(run.submission)
+    takes_style = manifest is None or any(x["role"] == "style" for x in manifest["inputs"])
     limit_s = float(phase.time_limit_s)
     if run.stage == Stage.CHECK:
         limit_s = min(limit_s, CHECK_TIME_LIMIT_S)
-    with step(run, lease, name), local_copy(run.submission) as checkpoint:
+    with (
+        _checkpoint_for_sandbox(run, lease, gave_up) as checkpoint,
+        step(run, lease, name),
+    ):
         made = sandboxes().run(
             GeneratorJob(
                 checkpoint=checkpoint,
-                manifest=run.submission.manifest,
+                manifest=manifest,
                 contents=np.stack([references.contents[content] for content, _ in chosen]),
                 styles=(
                     np.stack([references.styles[style] for _, style in chosen])
@@ -151,6 +195,25 @@ def generate(
         run.steps |= {"load": round(made.load_s, 3), "run": round(made.run_s, 3)}
         run.log = made.log
     return made
+
+
+@contextmanager
+def _checkpoint_for_sandbox(
+    run: EvaluationRun, lease: Lease, gave_up: Callable[[], bool]
+) -> Iterator[Path]:
+    if not is_state_dict(run.submission):
+        with local_copy(run.submission) as path:
+            yield path
+        return
+    with ExitStack() as kept:
+        with step(run, lease, "converting"):
+            copy = converted_copy(
+                run.submission,
+                wall_s=CHECK_TIME_LIMIT_S,
+                should_stop=lambda: lease.should_stop or gave_up(),
+            )
+            path = kept.enter_context(copy)
+        yield path
 
 
 def make_scorer(phase: Phase) -> Scorer:
@@ -239,35 +302,3 @@ def step(run: EvaluationRun, lease: Lease, name: str) -> Iterator[None]:
         run.steps[name] = round(time.monotonic() - started, 3)
         # A step takes long enough for a database to be restarted: what it found shall not be lost.
         close_old_connections()
-
-
-@contextmanager
-def local_copy(submission: Submission) -> Iterator[Path]:
-    """Give the checkpoint as a file of this machine, wherever it is stored.
-
-    Raises:
-        CheckpointChanged: it is not what was uploaded; no participant is to blame for that.
-    """
-    try:
-        path = Path(submission.checkpoint.path)
-    except NotImplementedError:  # a storage without paths, such as S3
-        path = None
-    if path is not None:
-        with path.open("rb") as file:
-            _require_unchanged(submission, hashlib.file_digest(file, "sha256").hexdigest())
-        yield path
-        return
-    with NamedTemporaryFile(dir=settings.FILE_UPLOAD_TEMP_DIR) as copy:
-        digest = hashlib.sha256()
-        with submission.checkpoint.open("rb") as file:
-            for chunk in file.chunks():
-                digest.update(chunk)
-                copy.write(chunk)
-        copy.flush()
-        _require_unchanged(submission, digest.hexdigest())
-        yield Path(copy.name)
-
-
-def _require_unchanged(submission: Submission, found: str) -> None:
-    if found != submission.sha256:
-        raise CheckpointChanged(f"the stored file has SHA-256 {found}, not {submission.sha256}")

@@ -9,19 +9,22 @@ from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Coalesce
 from django.utils.timezone import now
 
 from competitions.models import Pair
 from competitions.services import publish_entry
-from evaluation import mails
+from evaluation import first_looks, mails
 from evaluation.board import rebuild_entry
+from evaluation.first_looks import FirstLook
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from styletransfer.proposal import Proposal
 from styletransfer.values import ScoreCard
 from submissions import dispatch
+from submissions.describing import HOLD_FOR, manifest_fields
 from submissions.models import Submission
 from submissions.states import Status
 
@@ -48,19 +51,52 @@ def begin(submission: Submission, stage: Stage, *, worker: str) -> EvaluationRun
     )
 
 
-def record_check_passed(run: EvaluationRun) -> bool:
-    """Put a checked submission in the queue; return False if the attempt was over already."""
-    moment = now()
-    with transaction.atomic():
-        queued = run.submission.move(
-            Status.QUEUED, checked_at=moment, queued_at=moment, faults=0, step=""
-        )
-        _finish(run, Outcome.PASSED if queued else Outcome.STOPPED)
-        if queued:
-            # Robust: trouble with the message must not look like trouble with the check.
-            pk = run.submission.pk
-            transaction.on_commit(lambda: dispatch.send(pk, Status.QUEUED), robust=True)
+def record_check_passed(
+    run: EvaluationRun, *, first: FirstLook | None = None, proposal: Proposal | None = None
+) -> bool:
+    """Put a checked submission in the queue; return False if the attempt was over already.
+
+    One that the team wants to look at first waits there, but not for ever.
+    """
+    submission, moment = run.submission, now()
+    described = _describe(submission, proposal)
+    held = {"not_before": moment + HOLD_FOR} if submission.is_held else {}
+    kept = None if first is None else first_looks.store(run, first)
+    try:
+        with transaction.atomic():
+            queued = submission.move(
+                Status.QUEUED,
+                checked_at=moment,
+                queued_at=moment,
+                faults=0,
+                step="",
+                converted_sha256=submission.converted_sha256,
+                **described,
+                **held,
+            )
+            _finish(run, Outcome.PASSED if queued else Outcome.STOPPED)
+            if queued:
+                first_looks.replace(run, kept)
+                if not held:
+                    # Robust: trouble with the message must not look like trouble with the check.
+                    pk = submission.pk
+                    transaction.on_commit(lambda: dispatch.send(pk, Status.QUEUED), robust=True)
+    except IntegrityError:
+        # Described as proposed it is one that the team has sent already.
+        run.outcome = Outcome.RUNNING
+        record_refusal(run, code="duplicate", facts={})
+        queued = False
+    if not queued and kept is not None:
+        first_looks.remove_files(kept)
     return queued
+
+
+def _describe(submission: Submission, proposal: Proposal | None) -> dict[str, Any]:
+    if proposal is None:
+        return {}
+    manifest = proposal.manifest.model_copy(update={"format": submission.manifest["format"]})
+    told = proposal.to_json() | {"manifest": manifest.model_dump(mode="json")}
+    return {**manifest_fields(manifest), "proposal": told}
 
 
 def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -> bool:
@@ -74,10 +110,13 @@ def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -
             finished_at=now(),
             # What was found before counts no longer: started again, it starts from nothing.
             scored_at=None,
+            converted_sha256=run.submission.converted_sha256,
             step="",
         )
         _finish(run, Outcome.REFUSED if ended else Outcome.STOPPED)
         if ended:
+            if run.stage == Stage.CHECK:
+                first_looks.replace(run, None)  # what another manifest gave says nothing of this
             if _supersede(run.submission):
                 rebuild_entry(run.submission.phase, run.submission.team)
             mails.tell_ended(run.submission)

@@ -1,4 +1,4 @@
-from django.urls import include, path
+from django.urls import include, path, re_path
 
 from evaluation import my_submissions, views
 
@@ -6,6 +6,9 @@ submission = [
     path("", views.submission, name="submission"),
     path("live/", views.submission_live, name="submission-live"),
     path("cancel/", views.submission_cancel, name="submission-cancel"),
+    re_path(
+        r"^check/(?P<which>content|style|picture)\.png$", views.check_picture, name="check-picture"
+    ),
     path("card.json", views.score_card, name="score-card"),
     path("log.txt", views.submission_log, name="submission-log"),
     path("outputs/<int:position>.png", views.output, name="output"),

@@ -18,10 +18,12 @@ from competitions import policies
 from competitions.errors import DomainError
 from competitions.people import Viewer
 from competitions.pictures import serve_png, serve_thumbnail
+from competitions.policies import team_of
 from competitions.templatetags.scores import NOTHING
 from evaluation import gallery
+from evaluation.check_page import check_of
 from evaluation.comparison import best_before
-from evaluation.models import EvaluationRun, Output
+from evaluation.models import EvaluationRun, FirstPicture, Output
 from evaluation.score_cards import readable_parts
 from submissions import services
 from submissions.models import Submission
@@ -91,6 +93,18 @@ def output_thumbnail(request: HttpRequest, uuid: UUID, position: int) -> HttpRes
     return serve_thumbnail(request, made.thumbnail, made.file, version=version, is_final=is_final)
 
 
+@require_safe
+def check_picture(request: HttpRequest, uuid: UUID, which: str) -> HttpResponseBase:
+    """Serve what a check was made of or has made, to the team and the organizers only."""
+    found = get_object_or_404(Submission.objects.manageable_by(request.user), pk=uuid)
+    first = get_object_or_404(FirstPicture, run__submission=found)
+    file = {"content": first.content, "style": first.style, "picture": first.picture}[which]
+    if not file:
+        raise Http404
+    is_final = request.GET.get("v") == str(first.pk)
+    return serve_png(request, file, version=f"check-{first.pk}-{which}", is_final=is_final)
+
+
 def _visible_output(request: HttpRequest, uuid: UUID, position: int) -> Output:
     found = _visible(request.user, uuid)
     run = gallery.scoring_run(found)
@@ -154,6 +168,10 @@ def _state_context(user: Viewer, submission: Submission) -> dict[str, Any]:
         "is_manager": is_manager,
         "can_cancel": is_manager and submission.status in sources_of(Status.CANCELLED),
         "stages": stages_of(submission),
+        "check": check_of(submission) if is_manager else None,
+        "can_change": submission.is_changeable
+        and user.is_authenticated
+        and team_of(user, submission.phase.competition) == submission.team,
     }
 
 

@@ -4,6 +4,7 @@ Meant to run where no file can be opened and nothing executed: bytes come in, an
 imports and initialises beforehand everything that loading and running may need.
 """
 
+import contextlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -25,6 +26,7 @@ from styletransfer.onnx_generator import (
     open_onnx,
     shorten_message,
 )
+from styletransfer.proposing import propose
 from styletransfer.safetensors_file import (
     count_weights,
     read_header,
@@ -32,7 +34,8 @@ from styletransfer.safetensors_file import (
     require_finite,
 )
 from styletransfer.sniff import HEAD_BYTES, sniff
-from styletransfer.warm_samples import honest_samples, hostile_samples
+from styletransfer.state_dict import ENVELOPE_BYTES, convert
+from styletransfer.warm_samples import honest_samples, hostile_samples, state_dicts
 
 _TAIL_BYTES = 65_536
 
@@ -90,19 +93,27 @@ def warm_up() -> None:
     """
     content = np.zeros((16, 16, 3), dtype=np.uint8)
     for data, manifest in honest_samples():
+        propose(data)
         stylise(load_generator(data, manifest), content, content)
     for data, manifest in hostile_samples():
         try:
+            with contextlib.suppress(CheckpointRejected):
+                propose(data)
             stylise(load_generator(data, manifest), content, content)
         except CheckpointRejected:
             continue
         raise AssertionError("a hostile sample was accepted")
+    for data in state_dicts():
+        with contextlib.suppress(CheckpointRejected):
+            convert(data, memoryview(bytearray(len(data) + ENVELOPE_BYTES)))
 
 
 def _load(data: bytes | memoryview, manifest: Manifest) -> Generator:
     found = sniff(bytes(data[:HEAD_BYTES]), len(data), bytes(data[-_TAIL_BYTES:]))
     if found != manifest.format:
         raise CheckpointRejected("format_mismatch", expected=manifest.format, found=found)
+    if found == "state_dict":  # has to be converted first, apart from everything else
+        raise CheckpointRejected("format_refused", kind="state_dict")
     if found == "onnx":
         return open_onnx(check_onnx(data, manifest), manifest)
     return _load_safetensors(data, manifest)

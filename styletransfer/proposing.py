@@ -52,6 +52,8 @@ def propose(data: bytes | memoryview) -> Proposal:
     found = sniff(bytes(data[:HEAD_BYTES]), len(data), bytes(data[-TAIL_BYTES:]))
     if found == "onnx":
         return _propose_onnx(data)
+    if found == "state_dict":  # says nothing before it is converted
+        raise CheckpointRejected("format_refused", kind="state_dict")
     entries = read_header(data).entries
     return propose_weights({key: entry.shape for key, entry in entries.items()})
 

@@ -11,7 +11,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from styletransfer.architectures import Architecture, Shapes, count_elements
+from styletransfer.architectures import ARCHITECTURES, Architecture, Shapes, count_elements
 from styletransfer.errors import CheckpointRejected
 
 MAX_HEADER_BYTES = 1 << 20
@@ -85,14 +85,19 @@ def require_architecture(
         for key, entry in header.entries.items()
         if key in expected or not architecture.unused.fullmatch(key)
     }
-    _require_keys(expected, found)
+    shapes = {key: entry.shape for key, entry in header.entries.items()}
+    _require_keys(expected, found, shapes)
     for key, entry in found.items():
         if entry.dtype not in WEIGHT_DTYPES:
             accepted = list(WEIGHT_DTYPES)
             raise CheckpointRejected("wrong_dtype", key=key, expected=accepted, found=entry.dtype)
         if entry.shape != expected[key]:
             raise CheckpointRejected(
-                "wrong_shapes", key=key, expected=list(expected[key]), found=list(entry.shape)
+                "wrong_shapes",
+                key=key,
+                expected=list(expected[key]),
+                found=list(entry.shape),
+                **_what_fits(shapes),
             )
     return Header(found, header.data_start)
 
@@ -192,17 +197,30 @@ def _require_tiling(entries: Mapping[str, Entry], available: int) -> None:
         _corrupt("trailing_bytes", expected=position, found=available)
 
 
-def _require_keys(expected: Shapes, found: Mapping[str, Entry]) -> None:
+def _require_keys(expected: Shapes, found: Mapping[str, Entry], shapes: Shapes) -> None:
     missing = [key for key in expected if key not in found]
-    unexpected = [key for key in found if key not in expected]
-    if missing or unexpected:
-        raise CheckpointRejected(
-            "wrong_keys",
-            missing=missing[:FACTS_SHOWN],
-            unexpected=[shorten(key) for key in unexpected[:FACTS_SHOWN]],
-            missing_count=len(missing),
-            unexpected_count=len(unexpected),
-        )
+    unexpected = [shorten(key) for key in found if key not in expected]
+    if not missing and not unexpected:
+        return
+    facts = {
+        "missing": missing[:FACTS_SHOWN],
+        "unexpected": unexpected[:FACTS_SHOWN],
+        "missing_count": len(missing),
+        "unexpected_count": len(unexpected),
+    }
+    hint: dict[str, object] = {**_what_fits(shapes)}
+    if not hint and 2 * len(missing) > len(expected):
+        hint = {"known": list(ARCHITECTURES)}  # and it is none of them
+    raise CheckpointRejected("wrong_keys", **facts, **hint)
+
+
+def _what_fits(shapes: Shapes) -> dict[str, str]:
+    """Name the architecture and the parameters that the weights are meant for, if it is known."""
+    for architecture in ARCHITECTURES.values():
+        if parameters := architecture.recognise(shapes):
+            listed = ", ".join(f"{name} {value}" for name, value in parameters.items())
+            return {"fits": f"{architecture.name} ({listed})"}
+    return {}
 
 
 def _is_finite(raw: memoryview, dtype: str) -> bool:

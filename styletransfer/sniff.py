@@ -5,7 +5,7 @@ from typing import Literal
 
 from styletransfer.errors import CheckpointRejected
 
-FileFormat = Literal["safetensors", "onnx"]
+FileFormat = Literal["safetensors", "onnx", "state_dict"]
 
 # How much of a file `sniff` wants to see; it works with less.
 HEAD_BYTES = 4096
@@ -38,6 +38,8 @@ _NO_CHECKPOINT = (
     (b"#!", 0, "program"),
 )
 _PICKLE_PROTOCOLS = (b"\x02", b"\x03", b"\x04", b"\x05")
+# What `torch.save` begins with in its older form: one number, pickled.
+_TORCH_NUMBER = (0x1950A86A20F9469CFC6C).to_bytes(10, "little")
 _TEXT = frozenset(string.printable.encode())
 # Top-level fields of an ONNX ModelProto and their wire types: 0 a number, 2 bytes.
 _ONNX_FIELDS = {1: 0, 2: 2, 3: 2, 4: 2, 5: 0, 6: 2, 7: 2, 8: 2, 14: 2, 20: 2, 25: 2, 26: 2}
@@ -45,7 +47,7 @@ _IR_VERSION, _GRAPH = 1, 7
 
 
 def sniff(head: bytes, size: int, tail: bytes = b"") -> FileFormat:
-    """Name the format of a file that may be read further.
+    """Name the format of a file that may be read further; a state dict only in the sandbox.
 
     Args:
         head: the first `HEAD_BYTES`, or the whole file if it is shorter.
@@ -58,10 +60,8 @@ def sniff(head: bytes, size: int, tail: bytes = b"") -> FileFormat:
     if size == 0 or not head:
         raise CheckpointRejected("empty_file")
     # Before everything else: no format may hide a pickle or an archive.
-    if head[0] == 0x80 and head[1:2] in _PICKLE_PROTOCOLS:
-        raise CheckpointRejected("format_refused", kind="pickle")
-    if head.startswith(b"PK\x03\x04"):
-        raise CheckpointRejected("format_refused", kind=_which_zip(head, tail))
+    if _holds_state_dict(head, tail):
+        return "state_dict"
     for magic, offset, kind in _REFUSED:
         if head.startswith(magic, offset):
             raise CheckpointRejected("format_refused", kind=kind)
@@ -75,6 +75,23 @@ def sniff(head: bytes, size: int, tail: bytes = b"") -> FileFormat:
     raise CheckpointRejected("not_a_checkpoint", kind=_which_text(head))
 
 
+def _holds_state_dict(head: bytes, tail: bytes) -> bool:
+    """Tell files of `torch.save`, of both forms, from other pickles and archives.
+
+    Raises:
+        CheckpointRejected: format_refused for the others.
+    """
+    if head[0] == 0x80 and head[1:2] in _PICKLE_PROTOCOLS:
+        kind = "state_dict" if _TORCH_NUMBER in head[:32] else "pickle"
+    elif head.startswith(b"PK\x03\x04"):
+        kind = _which_zip(head, tail)
+    else:
+        return False
+    if kind != "state_dict":
+        raise CheckpointRejected("format_refused", kind=kind)
+    return True
+
+
 def _which_zip(head: bytes, tail: bytes) -> str:
     name_length = int.from_bytes(head[26:28], "little")
     first = head[30 : 30 + name_length]
@@ -83,7 +100,7 @@ def _which_zip(head: bytes, tail: bytes) -> str:
         return "torchscript"
     if b"/archive_format" in tail or b"weights_config.json" in first or b"/models/" in first:
         return "pt2"
-    return "zip"
+    return "state_dict" if first.endswith(b"/data.pkl") or first == b"data.pkl" else "zip"
 
 
 def _which_text(head: bytes) -> str:

@@ -1,13 +1,18 @@
 """Tiny files, honest and hostile, that make the loader use everything it will ever need."""
 
+import argparse
+import io
 import json
+from collections import OrderedDict
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import onnx
 import safetensors.torch
 import torch
 from onnx import TensorProto, helper, numpy_helper
+from torch import nn
 
 from styletransfer.architectures import ARCHITECTURES
 from styletransfer.generators import build
@@ -48,6 +53,41 @@ def hostile_samples() -> Iterator[Sample]:
     yield safetensors.torch.save({"other": torch.zeros(1)}), weights_manifest(name)
     header = json.dumps({"a": "b"}).encode()
     yield len(header).to_bytes(8, "little") + header, weights_manifest(name)
+
+
+def state_dicts() -> Iterator[bytes]:
+    """Yield files of `torch.save`: of both forms, honest ones first, then ones that are refused."""
+    weights = dict(build("transformer_net", TINY).state_dict())
+    options = {"epoch": 3, "loss": np.float64(0.5), "options": argparse.Namespace(lr=1e-3)}
+    tensors = {
+        dtype: torch.ones(2, dtype=dtype)
+        for dtype in (torch.float16, torch.bfloat16, torch.float64, torch.int64)
+    }
+    others = {str(dtype).replace(".", "_"): tensor for dtype, tensor in tensors.items()}
+    honest = save_torch({"model": OrderedDict(weights), **options})
+    yield from honest
+    parallel = {f"module.{key}": value for key, value in others.items()}
+    yield from save_torch({"last": nn.Parameter(torch.ones(2)), **parallel})
+    for whole in honest:
+        yield whole[: len(whole) // 2]
+        yield whole[:60]
+    yield from save_torch({"a": 1})
+    yield from save_torch({"a": dict(others), "b": dict(others)})
+    yield from save_torch({"a": _Unknown()})
+
+
+class _Unknown:
+    """An object that no loader of tensors makes."""
+
+
+def save_torch(value: Any) -> tuple[bytes, bytes]:
+    """Return a file as `torch.save` writes it now, and as it did before version 1.6."""
+    files = []
+    for is_zip in (True, False):
+        buffer = io.BytesIO()
+        torch.save(value, buffer, _use_new_zipfile_serialization=is_zip)
+        files.append(buffer.getvalue())
+    return files[0], files[1]
 
 
 def make_onnx(

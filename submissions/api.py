@@ -23,7 +23,7 @@ from competitions.errors import Invalid, TooLarge
 from competitions.models import Phase
 from competitions.people import User
 from competitions.policies import require_can_submit
-from submissions import services
+from submissions import describing, services
 from submissions.models import Submission, Upload
 from submissions.throttles import LengthRequired, UploadThrottle
 from submissions.uploads.beginning import find
@@ -41,6 +41,7 @@ class SubmissionOut(serializers.ModelSerializer[Submission]):
     phase = serializers.SerializerMethodField()
     team = serializers.SerializerMethodField()
     failure = serializers.SerializerMethodField()
+    held_until = serializers.SerializerMethodField()
     queue_position = serializers.SerializerMethodField()
     expected_start = serializers.SerializerMethodField()
     progress = serializers.SerializerMethodField()
@@ -63,6 +64,8 @@ class SubmissionOut(serializers.ModelSerializer[Submission]):
             "size_bytes",
             "sha256",
             "manifest",
+            "proposal",
+            "held_until",
             "created_at",
             "started_at",
             "finished_at",
@@ -84,6 +87,9 @@ class SubmissionOut(serializers.ModelSerializer[Submission]):
     def get_failure(self, submission: Submission) -> dict[str, str] | None:
         return submission.failure.to_json() if submission.failure else None
 
+    def get_held_until(self, submission: Submission) -> datetime | None:
+        return submission.not_before if submission.is_waiting_for_team else None
+
     def get_queue_position(self, submission: Submission) -> int | None:
         return self.place.position if self.place else None
 
@@ -96,6 +102,8 @@ class SubmissionOut(serializers.ModelSerializer[Submission]):
     def get_links(self, submission: Submission) -> dict[str, str]:
         return {
             "self": reverse("api-submission", args=[submission.pk]),
+            "manifest": reverse("api-submission-manifest", args=[submission.pk]),
+            "release": reverse("api-submission-release", args=[submission.pk]),
             "cancel": reverse("api-submission-cancel", args=[submission.pk]),
             "leaderboard": reverse("api-leaderboard", args=[submission.phase_id]),
             "page": submission.get_absolute_url(),
@@ -147,9 +155,45 @@ class PhaseSubmissions(generics.ListAPIView[Submission]):
         else:
             require_fitting_length(request.META, phase)
             checkpoint, manifest = checkpoint_in(request), manifest_in(request)
-        submission = services.submit(by=user, phase=phase, checkpoint=checkpoint, manifest=manifest)
+        submission = services.submit(
+            by=user,
+            phase=phase,
+            checkpoint=checkpoint,
+            manifest=manifest,
+            hold=hold_in(_object_in(request)),
+        )
         body = SubmissionOut(submission).data
         return Response(body, status.HTTP_201_CREATED, headers={"Location": body["links"]["self"]})
+
+
+class ChangeManifest(generics.GenericAPIView[Submission]):
+    """Check the same file again by another manifest, while no worker has begun to score it."""
+
+    permission_classes = [IsAuthenticated]
+    parser_classes = [JSONParser]
+
+    def post(self, request: Request, pk: str) -> Response:
+        user = cast(User, request.user)
+        visible = Submission.objects.visible_to(user).for_listing()
+        submission = get_object_or_404(visible, pk=pk)
+        describing.require_own(submission, user)
+        body = _object_in(request)
+        manifest = services.read_manifest(body.get("manifest"))
+        describing.change_manifest(submission, manifest, by=user, hold=hold_in(body))
+        return Response(SubmissionOut(submission).data)
+
+
+class ReleaseSubmission(generics.GenericAPIView[Submission]):
+    """Let a submission queue whose first picture was waited for."""
+
+    permission_classes = [IsAuthenticated]
+
+    def post(self, request: Request, pk: str) -> Response:
+        user = cast(User, request.user)
+        visible = Submission.objects.visible_to(user).for_listing()
+        submission = get_object_or_404(visible, pk=pk)
+        describing.release(submission, by=user)
+        return Response(SubmissionOut(submission).data)
 
 
 class CancelSubmission(generics.GenericAPIView[Submission]):
@@ -185,11 +229,21 @@ def upload_in(request: Request) -> Upload:
 
 
 def json_manifest_in(request: Request) -> Any:
-    """Return the manifest of a JSON request, an object or a text that holds one."""
-    manifest = request.data.get("manifest") if isinstance(request.data, dict) else None
-    if manifest is None:
-        raise Invalid("manifest_missing", _("Send `manifest`: what describes the generator."))
-    return manifest
+    """Return the manifest of a JSON request, an object or a text that holds one.
+
+    None to have it proposed.
+    """
+    return request.data.get("manifest") if isinstance(request.data, dict) else None
+
+
+def _object_in(request: Request) -> Mapping[str, Any]:
+    body: Any = request.data
+    return body if isinstance(body, Mapping) else {}
+
+
+def hold_in(body: Mapping[str, Any]) -> bool:
+    """Tell whether the team wants to look at the first picture before it queues."""
+    return str(body.get("hold", "")).lower() in {"1", "true", "yes", "on"}
 
 
 def require_fitting_length(headers: Mapping[str, Any], phase: Phase) -> None:
@@ -227,19 +281,14 @@ def checkpoint_in(request: Request) -> UploadedFile[bytes]:
     return checkpoint
 
 
-def manifest_in(request: Request) -> str | bytes:
-    """Return the manifest's JSON, sent as a text field or as a file."""
+def manifest_in(request: Request) -> str | bytes | None:
+    """Return the manifest's JSON, sent as a text field or as a file; None to have it proposed."""
     text = request.POST.get("manifest", "")
     if (file := request.FILES.get("manifest")) is not None:
         text = file.read(LARGEST_MANIFEST_BYTES + 1)
-    if not text or not text.strip():
-        raise Invalid(
-            "manifest_missing",
-            _("Send the manifest as the part `manifest`: JSON that describes the generator."),
-        )
     if len(text) > LARGEST_MANIFEST_BYTES:
         raise Invalid(
             "bad_manifest",
             _("The manifest has more than %(limit)d bytes.") % {"limit": LARGEST_MANIFEST_BYTES},
         )
-    return text
+    return text if text.strip() else None

@@ -12,13 +12,31 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from submissions.causes import cause_of
+
+# `generator` is the participant's network. ONNX takes any; weights need a known architecture.
+EXPORT = """\
+generator.eval()
+torch.onnx.export(generator, torch.rand(1, 3, 256, 256), "generator.onnx", dynamo=False)
+safetensors.torch.save_file(generator.state_dict(), "generator.safetensors")"""
+_MENDED_BY_EXPORT = frozenset(
+    {
+        "format_refused",
+        "not_a_checkpoint",
+        "pickled_objects",
+        "no_weights",
+        "several_networks",
+        "unknown_architecture",
+        "wrong_keys",
+    }
+)
 _TEXTS: dict[str, "str | Promise"] = {
     # The file itself
     "empty_file": gettext_lazy(
         "The file is empty. Check that the export finished, then upload it again."
     ),
     "not_a_checkpoint": gettext_lazy(
-        "This file is neither safetensors nor ONNX (it looks like: {kind}). "
+        "This file is neither safetensors nor ONNX nor a state dict (it looks like: {kind}). "
         "Export the generator to one of these and upload that file."
     ),
     "corrupt_file": gettext_lazy(
@@ -31,6 +49,20 @@ _TEXTS: dict[str, "str | Promise"] = {
         "Files of this kind ({kind}) can run code when opened and are not accepted. Save the "
         "weights with safetensors.torch.save_file(generator.state_dict(), 'generator.safetensors') "
         "or export with torch.onnx.export(generator, example, 'generator.onnx')."
+    ),
+    "pickled_objects": gettext_lazy(
+        "The file holds other Python objects than tensors ({name}): opening it would run code, so "
+        "it is not accepted. Save the state dict alone, "
+        "torch.save(generator.state_dict(), 'generator.pth'), or export with "
+        "torch.onnx.export(generator, example, 'generator.onnx')."
+    ),
+    "no_weights": gettext_lazy(
+        "There are no weights of a network in the file; it holds: {found}. Save "
+        "generator.state_dict(), or export to ONNX."
+    ),
+    "several_networks": gettext_lazy(
+        "The file holds several networks ({found}), and it does not say which one is the "
+        "generator. Save its state dict alone."
     ),
     "unknown_architecture": gettext_lazy(
         "The architecture {architecture} is not known here. Export the generator to ONNX instead: "
@@ -93,6 +125,9 @@ _TEXTS: dict[str, "str | Promise"] = {
         "The generator stopped with an error; the log says more. Try it on one image with "
         "onnxruntime or PyTorch first."
     ),
+    "duplicate": gettext_lazy(
+        "Your team has submitted this file with this manifest already; that one counts."
+    ),
     "refused": gettext_lazy("The checkpoint was refused: {reason}."),
     # The platform
     "platform_fault": gettext_lazy(
@@ -134,6 +169,8 @@ _SPECIAL: dict[tuple[str, str], "str | Promise"] = {
 _WORDS: dict[str, "str | Promise"] = {
     # Damaged files
     "truncated": gettext_lazy("it ends too early"),
+    "zip_entries": gettext_lazy("the archive in it is not as torch.save writes it"),
+    "unreadable": gettext_lazy("PyTorch can't read it"),
     "header_too_long": gettext_lazy("its header is too long"),
     "header_json": gettext_lazy("its header can't be read"),
     "metadata": gettext_lazy("the metadata in its header can't be read"),
@@ -161,6 +198,7 @@ _WORDS: dict[str, "str | Promise"] = {
     "git_lfs_pointer": gettext_lazy("a Git LFS pointer in the place of the file"),
     "picture": gettext_lazy("a picture"),
     "program": gettext_lazy("a program"),
+    "state_dict": gettext_lazy("a state dict of PyTorch"),
     "text": gettext_lazy("text"),
     "unknown": gettext_lazy("something unknown"),
 }
@@ -172,7 +210,7 @@ class _Facts(dict[str, str]):
 
 
 def _shown(name: str, fact: Any) -> str:
-    if name in {"reason", "kind"}:
+    if name in {"reason", "kind"} or fact == "state_dict":
         return str(_WORDS.get(fact, fact))
     if not isinstance(fact, list | tuple):
         return str(fact)
@@ -196,5 +234,21 @@ class Failure:
         shown = _Facts({name: _shown(name, fact) for name, fact in self.facts.items()})
         return text.format_map(shown)
 
+    @property
+    def cause(self) -> str:
+        """What probably lies behind it, as a hint; may be empty."""
+        return cause_of(self.code, self.facts)
+
+    @property
+    def example(self) -> str:
+        """Lines of Python that make a file which is accepted, where that is the way out."""
+        return EXPORT if self.code in _MENDED_BY_EXPORT else ""
+
+    @property
+    def more(self) -> dict[str, str]:
+        """What helps beyond the sentence, where there is anything."""
+        known = {"cause": self.cause, "example": self.example}
+        return {name: text for name, text in known.items() if text}
+
     def to_json(self) -> dict[str, str]:
-        return {"code": self.code, "detail": self.detail}
+        return {"code": self.code, "detail": self.detail, **self.more}

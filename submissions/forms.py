@@ -15,7 +15,14 @@ from competitions.models import Phase
 from styletransfer.architectures import ARCHITECTURES, Architecture, Parameter
 
 LARGEST_MANIFEST = 2**16
-FORMATS = [("onnx", "ONNX"), ("safetensors", "safetensors")]
+AUTOMATIC = "auto"
+FORMATS: list[tuple[str, "str | Promise"]] = [
+    (AUTOMATIC, gettext_lazy("Read it from the file")),
+    ("onnx", "ONNX"),
+    ("safetensors", "safetensors"),
+    ("state_dict", gettext_lazy("State dict of PyTorch (.pth)")),
+]
+WEIGHTS = ("safetensors", "state_dict")
 RANGES: list[tuple[str, "str | Promise"]] = [
     ("0..1", gettext_lazy("0 to 1")),
     ("-1..1", gettext_lazy("\N{MINUS SIGN}1 to 1")),
@@ -69,7 +76,7 @@ class SubmitForm(forms.Form):
     format = forms.ChoiceField(
         label=gettext_lazy("Format of the file"),
         choices=FORMATS,
-        initial="onnx",
+        initial=AUTOMATIC,
         widget=forms.RadioSelect,
     )
     architecture = forms.ChoiceField(
@@ -118,6 +125,15 @@ class SubmitForm(forms.Form):
     fixed_width = forms.IntegerField(
         label=gettext_lazy("Width in pixels"), min_value=1, max_value=8192
     )
+    hold = forms.BooleanField(
+        label=gettext_lazy("Show me the first picture before it queues"),
+        required=False,
+        initial=True,
+        help_text=gettext_lazy(
+            "Ranges of values are a guess until somebody has seen what they give. Without an "
+            "answer it queues after 15 minutes."
+        ),
+    )
     manifest = forms.CharField(
         label=gettext_lazy("Manifest (JSON)"),
         widget=forms.Textarea(attrs={"rows": 9, "spellcheck": "false"}),
@@ -151,6 +167,10 @@ class SubmitForm(forms.Form):
     def is_pasted(self) -> bool:
         return bool(str(self.data.get("manifest", "")).strip())
 
+    @property
+    def is_automatic(self) -> bool:
+        return str(self.data.get("format")) == AUTOMATIC
+
     def clean_checkpoint(self) -> UploadedFile[bytes] | None:
         found = self.files.get("checkpoint")
         if not isinstance(found, UploadedFile):
@@ -163,7 +183,7 @@ class SubmitForm(forms.Form):
         cleaned: dict[str, Any] = super().clean() or {}
         for name in self._fields_that_do_not_count():
             self.errors.pop(name, None)
-        if not self.is_pasted:
+        if not self.is_pasted and not self.is_automatic:
             if cleaned.get("format") == "onnx":
                 self._check_inputs()
             self._check_size()
@@ -172,16 +192,18 @@ class SubmitForm(forms.Form):
     def _fields_that_do_not_count(self) -> set[str]:
         """Name the fields that say nothing about this file, whatever is in them."""
         if self.is_pasted:
-            return set(self.fields) - {"checkpoint", "manifest"}
+            return set(self.fields) - {"checkpoint", "manifest", "hold"}
+        if self.is_automatic:
+            return set(self.fields) - {"checkpoint", "format", "hold"}
         ignored = {"manifest"}
         kind = self.data.get("format")
         if kind != "onnx":
             ignored |= {"content_input", "style_input"}
-        if kind != "safetensors":
+        if kind not in WEIGHTS:
             ignored |= {"architecture"}
         is_fixed = self.data.get("size_rule") == "fixed"
         ignored |= {"multiple_of"} if is_fixed else {"fixed_height", "fixed_width"}
-        chosen = self.data.get("architecture") if kind == "safetensors" else None
+        chosen = self.data.get("architecture") if kind in WEIGHTS else None
         for each in ARCHITECTURES.values():
             if each.name != chosen:
                 ignored |= {parameter_field(each.name, name) for name in each.parameters}
@@ -209,11 +231,16 @@ class SubmitForm(forms.Form):
             return None
         return ARCHITECTURES.get(self.cleaned_data.get("architecture") or "")
 
-    def to_manifest(self) -> "dict[str, Any] | str":
-        """Return the manifest that a valid form describes; pasted JSON as it is."""
+    def to_manifest(self) -> "dict[str, Any] | str | None":
+        """Return the manifest that a valid form describes; pasted JSON as it is.
+
+        None where the check is to propose one.
+        """
         data = self.cleaned_data
         if self.is_pasted:
             return str(data["manifest"])
+        if self.is_automatic:
+            return None
         architecture = self._architecture()
         inputs = [{"role": role, "name": role} for role in ("content", "style")]
         if architecture is not None:

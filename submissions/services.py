@@ -1,7 +1,5 @@
 """What a participant can do with a submission."""
 
-import hashlib
-import json
 from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
@@ -18,10 +16,16 @@ from competitions.services import freeze_reference_set
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
 from submissions import dispatch, quota
+from submissions.describing import (
+    manifest_fields,
+    require_format,
+    require_new,
+    undescribed_fields,
+)
 from submissions.failures import Failure
 from submissions.manifest_texts import list_problems
 from submissions.models import Submission, Upload
-from submissions.states import MAY_BE_SENT_AGAIN, Status
+from submissions.states import Status
 from submissions.uploads.beginning import require_fitting
 from submissions.uploads.hold import over, require_not_used
 from submissions.uploads.receiving import complete, receive_whole
@@ -30,12 +34,24 @@ from submissions.uploads.seen import look_at
 
 
 def submit(
-    *, by: User, phase: Phase, checkpoint: UploadedFile[bytes] | Upload, manifest: Any
+    *,
+    by: User,
+    phase: Phase,
+    checkpoint: UploadedFile[bytes] | Upload,
+    manifest: Any = None,
+    hold: bool = False,
 ) -> Submission:
     """Enter a checkpoint and ask for its check once the row is really there.
 
     It is a file that came whole, or an upload whose bytes are all there. Where it can't be
     entered, the upload stays as it is and may be submitted again.
+
+    Args:
+        by: a member of the team.
+        phase: an open one.
+        checkpoint: the file.
+        manifest: what describes it; None to have the check propose one.
+        hold: whether it waits, after its check, for the team to look at its first picture.
 
     Raises:
         Forbidden: ``by`` has not joined, or the phase is closed.
@@ -46,26 +62,24 @@ def submit(
         StorageFull, Unavailable: the file could not be stored.
     """
     team = require_can_submit(by, phase=phase, at=now())
-    declared = read_manifest(manifest)
-    described = declared.canonical_json()
+    declared = None if manifest is None else read_manifest(manifest)
     submission = Submission(
         phase=phase,
         team=team,
         submitted_by=by,
-        manifest=json.loads(described),
-        manifest_sha256=hashlib.sha256(described.encode()).hexdigest(),
+        is_held=hold,
     )
     if isinstance(checkpoint, Upload):
         _require_of(checkpoint, by=by, phase=phase)
         complete(checkpoint)
-        _require_format(checkpoint.found_format, _refusal_of(checkpoint), declared)
+        _describe(submission, checkpoint.found_format, _refusal_of(checkpoint), declared)
         return _enter(submission, checkpoint)
     require_fitting(checkpoint.size or 0, phase)
     seen = look_at(checkpoint)
-    _require_format(seen.found_format, seen.refusal, declared)
+    _describe(submission, seen.found_format, seen.refusal, declared)
     # Asked again under the lock; here, so that nothing is stored in vain.
     submission.sha256 = seen.sha256
-    require_not_sent_before(submission)
+    require_new(submission)
     if spent := quota.find_spent(quota.count(phase, team)):
         raise spent
     upload = receive_whole(checkpoint, seen, by=by, phase=phase)
@@ -92,7 +106,7 @@ def _enter(submission: Submission, upload: Upload) -> Submission:
             # The lock comes first: of two equal uploads at once the second sees the first.
             quota.lock(submission.phase, submission.team)
             require_not_used(upload)
-            require_not_sent_before(submission)
+            require_new(submission)
             quota.require_left(submission.phase, submission.team)
             if submission.phase.reference_set.frozen_at is None:
                 # In use from here on: what is scored against may not change any more.
@@ -107,7 +121,7 @@ def _enter(submission: Submission, upload: Upload) -> Submission:
                 lambda: dispatch.send(submission.pk, Status.CHECKING), robust=True
             )
     except IntegrityError:
-        require_not_sent_before(submission)
+        require_new(submission)
         raise
     return submission
 
@@ -126,7 +140,8 @@ def read_manifest(manifest: Any) -> Manifest:
         unknown = [each for each in error.errors() if each["type"] == "unknown_architecture"]
         if unknown:
             code, name = "unknown_architecture", unknown[0]["ctx"]["name"]
-            raise Invalid(code, Failure(code, {"architecture": name}).detail) from error
+            failure = Failure(code, {"architecture": name})
+            raise Invalid(code, failure.detail, **failure.more) from error
         problems = list_problems(error)
         text = _("The manifest can't be used: %(detail)s")
         if problems[0]["field"]:
@@ -134,42 +149,27 @@ def read_manifest(manifest: Any) -> Manifest:
         raise Invalid("bad_manifest", text % problems[0], errors=problems) from error
 
 
-def _require_format(found: str, refusal: CheckpointRejected | None, declared: Manifest) -> None:
-    if refusal is None and found != declared.format:
-        refusal = CheckpointRejected("format_mismatch", expected=declared.format, found=found)
+def _describe(
+    submission: Submission,
+    found: str,
+    refusal: CheckpointRejected | None,
+    declared: Manifest | None,
+) -> None:
+    """Give a submission its manifest, or what its file alone says."""
     if refusal is not None:
-        raise Invalid(refusal.code, Failure(refusal.code, refusal.facts).detail) from refusal
+        failure = Failure(refusal.code, refusal.facts)
+        raise Invalid(failure.code, failure.detail, **failure.more) from refusal
+    if declared is not None:
+        require_format(declared, found)
+    fields = undescribed_fields(found) if declared is None else manifest_fields(declared)
+    for name, value in fields.items():
+        setattr(submission, name, value)
 
 
 def _refusal_of(upload: Upload) -> CheckpointRejected | None:
     if not upload.refusal_code:
         return None
     return CheckpointRejected(upload.refusal_code, **upload.refusal_facts)
-
-
-def require_not_sent_before(submission: Submission) -> None:
-    """Refuse a file that the team has sent to this phase with the same manifest.
-
-    Raises:
-        Conflict: with the earlier submission's id in its facts.
-    """
-    earlier = (
-        Submission.objects.filter(
-            phase=submission.phase,
-            team=submission.team,
-            sha256=submission.sha256,
-            manifest_sha256=submission.manifest_sha256,
-        )
-        .exclude(status__in=MAY_BE_SENT_AGAIN)
-        .first()
-    )
-    if earlier is not None:
-        raise Conflict(
-            "duplicate",
-            _("Your team has submitted this file with this manifest already."),
-            submission=str(earlier.pk),
-            url=earlier.get_absolute_url(),
-        )
 
 
 def cancel(submission: Submission, *, by: User) -> None:

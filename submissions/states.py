@@ -40,6 +40,9 @@ TRANSITIONS: dict[Status, set[Status]] = {
 # What an organizer may have done again. Kept apart from TRANSITIONS, so that no worker can.
 RESTARTABLE = (Status.SCORED, Status.FAILED, Status.REJECTED, Status.PLATFORM_FAULT)
 
+# What a team may have checked again with another manifest.
+CHANGEABLE = (Status.CHECKING, Status.QUEUED, Status.REJECTED)
+
 # States in which a worker holds the row or will be asked to.
 ACTIVE = (Status.CHECKING, Status.QUEUED, Status.RUNNING)
 # States on the way to being scored once more.

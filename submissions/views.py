@@ -87,6 +87,7 @@ def _enter(request: HttpRequest, phase: Phase, form: SubmitForm) -> Submission:
             phase=phase,
             checkpoint=form.cleaned_data["checkpoint"],
             manifest=form.to_manifest(),
+            hold=form.cleaned_data["hold"],
         )
     except (OperationalError, InterfaceError) as error:
         raise Unavailable(

@@ -30,7 +30,8 @@ def places_of(submissions: Sequence[Submission]) -> dict[UUID, QueuePlace | None
     places: dict[UUID, QueuePlace | None] = {row.pk: None for row in submissions}
     if not any(row.status == Status.QUEUED for row in submissions):
         return places
-    queue = Submission.objects.filter(status=Status.QUEUED).order_by("queued_at", "pk")
+    # Not those that wait for their teams.
+    queue = Submission.objects.waiting(Status.QUEUED, now()).order_by("queued_at", "pk")
     typical = _typical_run()
     is_busy = Submission.objects.filter(status=Status.RUNNING).exists()
     for ahead, pk in enumerate(queue.values_list("pk", flat=True)):

@@ -52,6 +52,28 @@ def unwritten_floats(shape: tuple[int, ...]) -> int:
     return fd
 
 
+def empty_bytes(size: int) -> int:
+    """Make a writable buffer of a fixed size; the caller closes it."""
+    fd = os.memfd_create("output", os.MFD_ALLOW_SEALING | os.MFD_CLOEXEC)
+    try:
+        os.ftruncate(fd, size)
+        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, _FIXED_SIZE)
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def write_file(fd: int, size: int, path: Path) -> None:
+    """Write the first ``size`` bytes of a buffer to a file."""
+    with path.open("wb") as target:
+        position = 0
+        while position < size:
+            position += os.sendfile(
+                target.fileno(), fd, position, min(_COPY_BYTES, size - position)
+            )
+
+
 def copy_floats(fd: int, shape: tuple[int, ...], number: int) -> NDArray[np.float32]:
     """Copy element ``number`` of a buffer of ``shape``.
 

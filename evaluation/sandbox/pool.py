@@ -5,11 +5,20 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 
 from evaluation.sandbox.confinement import Profile
 from evaluation.sandbox.launcher import Sandbox
-from evaluation.sandbox.session import OnPicture, OnProgress, ShouldStop, run_generator
+from evaluation.sandbox.session import (
+    OnPicture,
+    OnProgress,
+    ShouldStop,
+    convert_state_dict,
+    run_generator,
+)
 from evaluation.sandbox.values import (
     GeneratorJob,
     Limits,
@@ -61,22 +70,31 @@ class SandboxPool:
             SandboxUnavailable: the platform's fault; nothing was learnt about the checkpoint.
             SandboxStopped: ``should_stop`` became true.
         """
-        with self._job:
-            sandbox = self._take(should_stop)
-            try:
-                return run_generator(
-                    sandbox,
-                    job,
-                    limits,
-                    on_progress=on_progress,
-                    on_picture=on_picture,
-                    should_stop=should_stop,
-                )
-            finally:
-                sandbox.end()
-                with self._changed:
-                    self._is_busy = False
-                    self._changed.notify_all()
+        with self._fresh(should_stop) as sandbox:
+            return run_generator(
+                sandbox,
+                job,
+                limits,
+                on_progress=on_progress,
+                on_picture=on_picture,
+                should_stop=should_stop,
+            )
+
+    def convert(
+        self,
+        source: Path,
+        target: Path,
+        *,
+        wall_s: float,
+        should_stop: ShouldStop | None = None,
+    ) -> None:
+        """Turn a file of `torch.save` into safetensors in a fresh sandbox, not to be trusted yet.
+
+        Raises:
+            CheckpointRejected, SandboxUnavailable, SandboxStopped: as above.
+        """
+        with self._fresh(should_stop) as sandbox:
+            convert_state_dict(sandbox, source, target, wall_s=wall_s, should_stop=should_stop)
 
     def wait_until_ready(self, timeout: float = _READY_S) -> None:
         """Wait until the pool is full, so that the next job starts at once.
@@ -111,6 +129,19 @@ class SandboxPool:
         trace: TracebackType | None,
     ) -> None:
         self.close()
+
+    @contextmanager
+    def _fresh(self, should_stop: ShouldStop | None) -> Iterator[Sandbox]:
+        """Give one job a sandbox of its own, while no other runs."""
+        with self._job:
+            sandbox = self._take(should_stop)
+            try:
+                yield sandbox
+            finally:
+                sandbox.end()
+                with self._changed:
+                    self._is_busy = False
+                    self._changed.notify_all()
 
     def _take(self, should_stop: ShouldStop | None) -> Sandbox:
         with self._changed:

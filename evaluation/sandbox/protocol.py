@@ -5,8 +5,10 @@ Messages are JSON objects of at most ``MAX_MESSAGE`` bytes, one per packet::
     {"ready": true}                               warmed up; before it knows of any upload
     {"confined": true}                            the second filter is on, the upload comes next
     {"fault": "..."}                              in the place of "confined": our fault
+    {"proposed": {..}, "reasons": {..}}           the manifest it has read, where none was given
     {"done": 3}                                   three pictures are written
     {"ok": true, "load_s": .., "run_s": .., "parameters": .., "memory_bytes": .., "log": ".."}
+    {"converted": 1704700}                        so many bytes of safetensors are written
     {"code": "wrong_keys", "facts": {..}, "log": ".."}
 """
 
@@ -17,7 +19,11 @@ import math
 import unicodedata
 from dataclasses import dataclass, field
 
+from pydantic import ValidationError
+
 from styletransfer.errors import REFUSALS
+from styletransfer.manifest import Manifest
+from styletransfer.proposal import SENTENCES, Reason
 
 MAX_MESSAGE = 4096
 MAX_LOG = 600
@@ -52,6 +58,14 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Proposed:
+    """The manifest that it runs by, it says, with a reason for each field."""
+
+    manifest: Manifest
+    reasons: dict[str, Reason]
+
+
+@dataclass(frozen=True)
 class Finished:
     """It says that it is done."""
 
@@ -63,6 +77,13 @@ class Finished:
 
 
 @dataclass(frozen=True)
+class Converted:
+    """It says how long the file is that it has written."""
+
+    size: int
+
+
+@dataclass(frozen=True)
 class Refused:
     """It says why it could not do it."""
 
@@ -71,7 +92,7 @@ class Refused:
     log: str = ""
 
 
-Message = Confined | Fault | Progress | Finished | Refused
+Message = Confined | Fault | Proposed | Progress | Finished | Converted | Refused
 
 
 def read_ready(message: bytes) -> str | None:
@@ -100,6 +121,10 @@ def read_message(message: bytes) -> Message:
         return Fault(clean_text(said["fault"], MAX_LOG))
     if type(done := said.get("done")) is int:
         return Progress(done)
+    if "proposed" in said:
+        return Proposed(_manifest(said["proposed"]), _reasons(said.get("reasons")))
+    if type(size := said.get("converted")) is int:
+        return Converted(size)
     log = clean_text(said.get("log", ""), MAX_LOG)
     if said.get("ok") is True:
         return Finished(
@@ -112,6 +137,26 @@ def read_message(message: bytes) -> Message:
     if isinstance(code := said.get("code"), str) and code in REFUSALS:
         return Refused(code, _facts(said.get("facts", {})), log)
     raise Untrue
+
+
+def _manifest(value: object) -> Manifest:
+    try:
+        return Manifest.model_validate(value)
+    except ValidationError as error:
+        raise Untrue from error
+
+
+def _reasons(value: object) -> dict[str, Reason]:
+    if not isinstance(value, dict):
+        raise Untrue
+    reasons = {}
+    for name, said in value.items():
+        if name not in Manifest.model_fields or not isinstance(said, dict):
+            raise Untrue
+        if said.get("code") not in SENTENCES:
+            raise Untrue
+        reasons[name] = Reason(said["code"], _facts(said.get("facts", {})))
+    return reasons
 
 
 def clean_text(text: object, length: int) -> str:

@@ -30,7 +30,7 @@ class _Job:
     contents: Any  # NDArray, but numpy is imported only after this module is
     styles: Any
     footprint: Any
-    outputs: Any
+    outputs: Any  # floats; for a conversion, bytes
 
 
 def main() -> None:
@@ -91,13 +91,18 @@ def _map(words: dict[str, Any], fds: list[int]) -> _Job:
 
     from styletransfer.footprint import Footprint
 
+    size = os.fstat(fds[0]).st_size
+    data = memoryview(mmap.mmap(fds[0], 0, prot=mmap.PROT_READ) if size else b"")
+    if words["task"] == "convert":
+        job = _Job(words, data, None, None, None, memoryview(mmap.mmap(fds[1], 0)))
+        for fd in fds:
+            os.close(fd)
+        return job
     shape = tuple(words["shape"])
 
     def pixels(fd: int) -> Any:
         return np.frombuffer(mmap.mmap(fd, 0, prot=mmap.PROT_READ), np.uint8).reshape(shape)
 
-    size = os.fstat(fds[0]).st_size
-    data = memoryview(mmap.mmap(fds[0], 0, prot=mmap.PROT_READ) if size else b"")
     job = _Job(
         words=words,
         checkpoint=data,
@@ -119,18 +124,31 @@ def _set_threads(job: _Job) -> None:
 
 def _outcome(control: socket.socket, job: _Job) -> dict[str, Any]:
     try:
-        return _stylise_all(control, job)
+        return _convert(job) if job.words["task"] == "convert" else _stylise_all(control, job)
     except BaseException as error:  # noqa: BLE001
         return _refusal(error)
+
+
+def _convert(job: _Job) -> dict[str, Any]:
+    from styletransfer.state_dict import convert
+
+    return {"converted": convert(job.checkpoint, job.outputs)}
 
 
 def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
     from styletransfer.checkpoint import load_generator
     from styletransfer.inference import stylise
     from styletransfer.manifest import Manifest
+    from styletransfer.proposing import propose
 
     started = time.monotonic()
-    generator = load_generator(job.checkpoint, Manifest.model_validate(job.words["manifest"]))
+    if job.words["manifest"] is None:
+        proposal = propose(job.checkpoint)
+        _say(control, **_worded(proposal))
+        manifest = proposal.manifest
+    else:
+        manifest = Manifest.model_validate(job.words["manifest"])
+    generator = load_generator(job.checkpoint, manifest)
     loaded = time.monotonic()
     for i, content in enumerate(job.contents):
         style = None if job.styles is None else job.styles[i]
@@ -143,6 +161,14 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
         "parameters": generator.parameters_count,
         "memory_bytes": job.footprint.added_bytes(),
     }
+
+
+def _worded(proposal: Any) -> dict[str, Any]:
+    said = proposal.to_json()
+    words = {"proposed": said["manifest"], "reasons": said["reasons"]}
+    if len(json.dumps(words)) > _MAX_STATUS:
+        words["reasons"] = {name: {"code": each["code"]} for name, each in said["reasons"].items()}
+    return words
 
 
 def _refusal(error: BaseException) -> dict[str, Any]:

@@ -10,8 +10,10 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 
@@ -19,9 +21,11 @@ from evaluation.sandbox import memory
 from evaluation.sandbox.launcher import Sandbox
 from evaluation.sandbox.protocol import (
     Confined,
+    Converted,
     Fault,
     Finished,
     Progress,
+    Proposed,
     Refused,
     Untrue,
     read_message,
@@ -36,6 +40,8 @@ from evaluation.sandbox.values import (
 )
 from styletransfer.errors import CheckpointRejected
 from styletransfer.inference import to_pixels
+from styletransfer.proposal import Proposal
+from styletransfer.safetensors_file import MAX_HEADER_BYTES as ENVELOPE_BYTES
 
 OnProgress = Callable[[int, int], None]
 OnPicture = Callable[[Pixels], None]
@@ -44,6 +50,10 @@ ShouldStop = Callable[[], bool]
 _POLL_S = 0.2
 _EXIT_S = 2.0
 _KILLED = 128 + signal.SIGKILL
+# What the converter may need beside a copy of the file.
+_CONVERSION_BYTES = 256 << 20
+
+_Answer = TypeVar("_Answer", Finished, Converted)
 
 
 @dataclass(frozen=True)
@@ -87,10 +97,12 @@ def run_generator(
             conversation = _Conversation(
                 sandbox, limits, pictures, started, on_progress, should_stop
             )
-            finished = conversation.follow()
+            finished = conversation.follow(Finished)
         outputs = pictures.take_all()
     finally:
         buffers.close()
+    if job.manifest is None and conversation.proposal is None:
+        raise CheckpointRejected("generator_crashed")  # it ran by nobody knows what
     return Stylised(
         outputs=outputs,
         load_s=finished.load_s,
@@ -100,6 +112,7 @@ def run_generator(
         parameters=min(finished.parameters, job.checkpoint.stat().st_size),
         memory_bytes=min(finished.memory_bytes, limits.memory_bytes),
         log="\n".join(filter(None, (finished.log, sandbox.printed))),
+        proposal=conversation.proposal,
     )
 
 
@@ -124,25 +137,61 @@ class _Pictures:
         return np.stack(self._taken)
 
 
+def convert_state_dict(
+    sandbox: Sandbox,
+    source: Path,
+    target: Path,
+    *,
+    wall_s: float,
+    should_stop: ShouldStop | None = None,
+) -> None:
+    """Have a ready sandbox turn a file of `torch.save` into safetensors; end the sandbox.
+
+    What is written to ``target`` is as little to be trusted as what was uploaded: it has to be
+    checked in another sandbox, like an upload.
+
+    Raises:
+        CheckpointRejected: it holds no weights that can be read.
+        SandboxStopped: ``should_stop`` became true.
+        SandboxUnavailable: the sandbox failed before it saw the upload.
+    """
+    size = source.stat().st_size
+    limits = Limits(wall_s=wall_s, memory_bytes=2 * size + _CONVERSION_BYTES)
+    with contextlib.ExitStack() as made:
+        checkpoint = memory.seal_file(source)
+        made.callback(os.close, checkpoint)
+        output = memory.empty_bytes(size + ENVELOPE_BYTES)
+        made.callback(os.close, output)
+        with sandbox.ending():  # first, so that nothing changes any more while it is copied
+            started = time.monotonic()
+            _hand_over(sandbox, {"task": "convert"}, limits, [checkpoint, output])
+            conversation = _Conversation(sandbox, limits, None, started, None, should_stop)
+            said = conversation.follow(Converted)
+        if not 0 < said.size <= size + ENVELOPE_BYTES:
+            raise CheckpointRejected("generator_crashed")
+        memory.write_file(output, said.size, target)
+
+
 class _Conversation:
     def __init__(
         self,
         sandbox: Sandbox,
         limits: Limits,
-        pictures: _Pictures,
+        pictures: _Pictures | None,
         started: float,
         on_progress: OnProgress | None,
         should_stop: ShouldStop | None,
     ) -> None:
         self._sandbox, self._limits, self._started = sandbox, limits, started
-        self._pictures, self._total = pictures, pictures.total
+        self._pictures, self._total = pictures, pictures.total if pictures else 0
         self._on_progress, self._should_stop = on_progress, should_stop
         self._confined = False
         self._done = 0
         self._last = started
         self.picture_s: list[float] = []
+        self.proposal: Proposal | None = None
 
-    def follow(self) -> Finished:
+    def follow(self, awaited: type[_Answer]) -> _Answer:
         """Listen until it finishes, in whichever way."""
         while True:
             packet = self._next_packet()
@@ -158,9 +207,11 @@ class _Conversation:
                     self._last = time.monotonic()
                 case Fault(reason) if not self._confined:
                     raise SandboxUnavailable(f"The sandbox could not confine itself: {reason}")
+                case Proposed(manifest, reasons) if self._confined and self.proposal is None:
+                    self.proposal = Proposal(manifest, reasons)
                 case Progress(done) if self._confined and self._done < done <= self._total:
                     self._report(done)
-                case Finished() if self._confined:
+                case awaited() if self._confined:
                     self._time_until(self._total)
                     return message
                 case Refused(code, facts, log) if self._confined:
@@ -190,7 +241,8 @@ class _Conversation:
     def _report(self, done: int) -> None:
         self._time_until(done)
         self._done = done
-        self._pictures.take_until(done)
+        if self._pictures is not None:
+            self._pictures.take_until(done)
         if self._on_progress is not None:
             self._on_progress(done, self._total)
 
@@ -278,9 +330,14 @@ def _send(sandbox: Sandbox, job: GeneratorJob, limits: Limits, buffers: _Buffers
     fds = [buffers.checkpoint, buffers.contents, buffers.outputs]
     if buffers.styles is not None:
         fds.append(buffers.styles)
-    words = {
-        "manifest": job.manifest,
-        "shape": buffers.shape,
+    words = {"task": "stylise", "manifest": job.manifest, "shape": buffers.shape}
+    _hand_over(sandbox, words, limits, fds)
+
+
+def _hand_over(
+    sandbox: Sandbox, words: Mapping[str, object], limits: Limits, fds: Sequence[int]
+) -> None:
+    limits_in_words = {
         "memory_bytes": limits.memory_bytes,
         "cpu_s": cpu_seconds(limits),
         "threads": limits.cpu_threads,
@@ -288,6 +345,6 @@ def _send(sandbox: Sandbox, job: GeneratorJob, limits: Limits, buffers: _Buffers
     rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
     sandbox.limit(memory_bytes=limits.memory_bytes, threads=limits.cpu_threads)
     try:
-        sandbox.control.sendmsg([json.dumps(words).encode()], [rights])
+        sandbox.control.sendmsg([json.dumps({**words, **limits_in_words}).encode()], [rights])
     except OSError as error:
         raise SandboxUnavailable(f"The sandbox died while it waited: {error}") from error

@@ -11,6 +11,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.proposal import Proposal
+
 Pixels = NDArray[np.uint8]
 
 
@@ -46,7 +48,8 @@ class GeneratorJob:
     """One checkpoint and the pictures it has to stylise."""
 
     checkpoint: Path
-    manifest: dict[str, Any]
+    manifest: dict[str, Any] | None
+    """None to have one proposed by what the file holds."""
     contents: Pixels
     """(N, H, W, 3), RGB."""
     styles: Pixels | None
@@ -80,6 +83,8 @@ class Stylised:
     """What loading and running added at most, as the runner says; no more than was allowed."""
     log: str
     """The runner's own words and the last that was printed: for the owner, never to be believed."""
+    proposal: Proposal | None = None
+    """Where the job had no manifest: the one it ran by, and why."""
 
     def measure(self) -> dict[str, float]:
         """Return what was measured, by the keys of the metrics that a recipe may ask for."""

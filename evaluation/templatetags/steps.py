@@ -8,6 +8,7 @@ register = template.Library()
 
 _NAMES: dict[str, "str | Promise"] = {
     "references": _("Reading the reference images"),
+    "converting": _("Reading the weights in a sandbox of their own"),
     "generating": _("Making the pictures in the sandbox"),
     "preparing": _("Measuring the reference images"),
     "scoring": _("Scoring the pictures"),

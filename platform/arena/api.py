@@ -9,8 +9,13 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from competitions.api import CompetitionDetail, CompetitionList, Leaderboard, PhasePairs
-from evaluation.api import OutputPicture, SubmissionDetail
-from submissions.api import CancelSubmission, PhaseSubmissions
+from evaluation.api import CheckPicture, OutputPicture, SubmissionDetail
+from submissions.api import (
+    CancelSubmission,
+    ChangeManifest,
+    PhaseSubmissions,
+    ReleaseSubmission,
+)
 from submissions.tus import OneUpload, PhaseUploads
 
 
@@ -39,6 +44,21 @@ urlpatterns = [
     path("phases/<int:phase_id>/leaderboard/", Leaderboard.as_view(), name="api-leaderboard"),
     path("phases/<int:phase_id>/pairs/", PhasePairs.as_view(), name="api-phase-pairs"),
     path("submissions/<uuid:pk>/", SubmissionDetail.as_view(), name="api-submission"),
+    path(
+        "submissions/<uuid:pk>/manifest/",
+        ChangeManifest.as_view(),
+        name="api-submission-manifest",
+    ),
+    path(
+        "submissions/<uuid:pk>/release/",
+        ReleaseSubmission.as_view(),
+        name="api-submission-release",
+    ),
+    path(
+        "submissions/<uuid:pk>/check/<slug:which>.png",
+        CheckPicture.as_view(),
+        name="api-check-picture",
+    ),
     path("submissions/<uuid:pk>/cancel/", CancelSubmission.as_view(), name="api-submission-cancel"),
     path(
         "submissions/<uuid:pk>/outputs/<int:position>/",

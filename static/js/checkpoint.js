@@ -9,12 +9,15 @@ const CheckpointFile = (() => {
   const bytesOf = async (file, start, end) =>
     new Uint8Array(await file.slice(start, Math.min(end, file.size)).arrayBuffer());
 
-  /** Return what is known of the file, or null if it is neither ONNX nor safetensors. */
+  /** Return what is known of the file, or null if it is no checkpoint. */
   async function inspect(file) {
     const head = await bytesOf(file, 0, 16);
     if (head.length > 8 && head[8] === 0x7b && head[5] === 0 && head[6] === 0 && head[7] === 0) {
       return inspectSafetensors(file, head);
     }
+    // A file of torch.save, of either form: only the sandbox ever opens it.
+    const isZip = head[0] === 0x50 && head[1] === 0x4b && head[2] === 3;
+    if (isZip || (head[0] === 0x80 && head[1] >= 2 && head[1] <= 5)) return { format: "auto" };
     const graph = await findField(file, { start: 0, end: file.size }, 7).catch(() => null);
     if (!graph) return null;
     const inputs = await graphInputs(file, graph).catch(() => []);

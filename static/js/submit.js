@@ -48,7 +48,7 @@ function enhance(form) {
     for (const [kind, value] of Object.entries(values)) {
       const attribute = `data-for-${kind}`;
       for (const group of form.querySelectorAll(`[${attribute}]`)) {
-        group.hidden = group.getAttribute(attribute) !== value;
+        group.hidden = !group.getAttribute(attribute).split(" ").includes(value);
       }
     }
   }
@@ -68,6 +68,8 @@ function enhance(form) {
   form.addEventListener("change", (event) => {
     const { name } = event.target;
     if (name !== "checkpoint") touched.add(name);
+    // Ranges that somebody has chosen are no guess that has to be looked at.
+    if (/_range$|^channel_order$/.test(name) && !touched.has("hold")) form.elements.hold.checked = false;
     if (name === "format" || name === "architecture") fillDefaults();
     showFitting();
   });
@@ -114,6 +116,11 @@ function enhance(form) {
     // Another file: what was chosen for the one before does not hold for this.
     for (const name of ["format", "architecture", "content_input", "style_input", "size_rule"]) touched.delete(name);
     setField("format", about.format);
+    if (about.format === "auto") {
+      found.textContent = texts.textPickle;
+      showFitting();
+      return;
+    }
     setField("architecture", about.architecture);
     fillDefaults();
     for (const [name, value] of Object.entries(about.parameters ?? {})) {

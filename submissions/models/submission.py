@@ -16,6 +16,7 @@ from competitions.people import User, Viewer
 from submissions.failures import Failure
 from submissions.states import (
     ACTIVE,
+    CHANGEABLE,
     EXPLAINED,
     MAY_BE_SENT_AGAIN,
     RESTARTABLE,
@@ -100,6 +101,12 @@ class Submission(models.Model):
     sha256 = models.CharField(_("SHA-256"), max_length=64)
     manifest = models.JSONField(_("manifest"))
     manifest_sha256 = models.CharField(max_length=64)
+    # What the check proposed where no manifest was given: `styletransfer.proposal`.
+    proposal = models.JSONField(_("proposal"), null=True, blank=True)
+    # Of the safetensors file that a state dict gives; a constant of the upload.
+    converted_sha256 = models.CharField(_("SHA-256 as converted"), max_length=64, blank=True)
+    # The team wants to see the first picture before it queues.
+    is_held = models.BooleanField(_("waits for a go-ahead"), default=False)
 
     status = models.CharField(_("state"), max_length=14, choices=Status, default=Status.CHECKING)
     failure_code = models.CharField(_("failure"), max_length=40, blank=True)
@@ -197,6 +204,21 @@ class Submission(models.Model):
         return is_final(self.status)
 
     @property
+    def is_described(self) -> bool:
+        """Say whether its manifest is known; where none was given, the check proposes one."""
+        return "inputs" in self.manifest
+
+    @property
+    def is_waiting_for_team(self) -> bool:
+        """Say whether it is checked and queues when the team has looked at its first picture."""
+        return self.status == Status.QUEUED and self.is_held
+
+    @property
+    def is_changeable(self) -> bool:
+        """Say whether its manifest may be another one: no worker has begun to score it."""
+        return self.status in CHANGEABLE and self.scored_at is None
+
+    @property
     def failure(self) -> Failure | None:
         return Failure(self.failure_code, self.failure_facts) if self.failure_code else None
 
@@ -205,7 +227,7 @@ class Submission(models.Model):
         waiting = Submission.objects.waiting(
             Status.CHECKING if target == Status.CHECKING else Status.QUEUED, now()
         )
-        started = {"started_at": now()} if target == Status.RUNNING else {}
+        started = {"started_at": now(), "is_held": False} if target == Status.RUNNING else {}
         return self._move(
             target,
             among=waiting,
@@ -251,6 +273,36 @@ class Submission(models.Model):
             progress_done=0,
             progress_of=0,
         )
+
+    def check_again(self, **changes: Any) -> bool:
+        """Go back to the check with another manifest; return False if another act came first.
+
+        For the team: workers leave a state by ``TRANSITIONS`` only. Whoever held the row loses it.
+        """
+        return self._change(
+            Submission.objects.filter(status__in=CHANGEABLE, scored_at__isnull=True),
+            status=Status.CHECKING,
+            attempt=F("attempt") + 1,
+            lease_expires_at=None,
+            checked_at=None,
+            queued_at=None,
+            started_at=None,
+            finished_at=None,
+            failure_code="",
+            failure_facts={},
+            faults=0,
+            not_before=None,
+            dispatched_at=None,
+            step="",
+            progress_done=0,
+            progress_of=0,
+            **changes,
+        )
+
+    def release(self) -> bool:
+        """Let a held submission queue now; return False if it was not held any more."""
+        held = Submission.objects.filter(status=Status.QUEUED, is_held=True)
+        return self._change(held, is_held=False, not_before=None, queued_at=now())
 
     def keep_scores(self) -> bool:
         """End being scored again by what was found the first time; the earlier scores stand."""

@@ -24,7 +24,7 @@ from competitions.models import (
     ReferenceSet,
     Team,
 )
-from evaluation.models import EvaluationRun, Outcome, Output, Stage
+from evaluation.models import EvaluationRun, FirstPicture, Outcome, Output, Stage
 from submissions.models import TeamQuota, Upload, UploadStatus
 from submissions.states import Status
 from tests.factories import (
@@ -168,6 +168,19 @@ def make_submissions(phase: Phase, team: Team) -> dict[str, Model]:
             finished_at=now(),
             log=LOG,
         )
+    checked = EvaluationRun.objects.create(
+        submission=waiting,
+        attempt=1,
+        stage=Stage.CHECK,
+        outcome=Outcome.PASSED,
+        worker="worker",
+        finished_at=now(),
+    )
+    FirstPicture.objects.create(
+        run=checked,
+        content=ContentFile(PICTURE, name="content.png"),
+        picture=ContentFile(PICTURE, name="picture.png"),
+    )
     return {"scored": scored, "failed": failed, "waiting": waiting}
 
 

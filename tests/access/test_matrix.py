@@ -98,6 +98,8 @@ PICTURES = [
     Line("reference-thumbnail", ORGANIZERS, "image"),
     Line("output", ORGANIZERS, "scored", extra=(0,)),
     Line("output-thumbnail", ORGANIZERS, "scored", extra=(0,)),
+    *(Line("check-picture", TEAM, "waiting", extra=(each,)) for each in ("content", "picture")),
+    Line("check-picture", dict.fromkeys(ROLES, HIDDEN), "failed", extra=("picture",)),
 ]
 REST = [
     Line("api-competitions", EVERYBODY),
@@ -110,6 +112,8 @@ REST = [
     Line("api-submission", EVERYBODY, "scored"),
     Line("api-submission", TEAM, "failed"),
     Line("api-output", ORGANIZERS, "scored", extra=(0,)),
+    Line("api-check-picture", TEAM, "waiting", extra=("picture",)),
+    Line("api-check-picture", dict.fromkeys(ROLES, HIDDEN), "waiting", extra=("style",)),
 ]
 ACTS = [
     Line(
@@ -119,6 +123,27 @@ ACTS = [
         "post",
     ),
     Line("api-submission-cancel", like(TEAM, nobody=LOG_IN), "waiting", "post"),
+    # What describes it is the team's alone: an organizer sees it, and changes nothing.
+    *(
+        Line(route, like(NO_ROLE, nobody=LOG_IN, teammate=DONE), "waiting", "post")
+        for route in ("submission-change", "submission-release")
+    ),
+    *(
+        Line(
+            route,
+            like(
+                NO_ROLE,
+                **{"nobody": LOG_IN, "teammate": teammate},
+                **dict.fromkeys(("organizer", "administrator"), FORBIDDEN),
+            ),
+            "waiting",
+            "post",
+        )
+        for route, teammate in (
+            ("api-submission-manifest", "415"),
+            ("api-submission-release", "409"),
+        )
+    ),
     Line("token-revoke", NO_ROLE, "token", "post"),
     Line(
         "api-phase-uploads",

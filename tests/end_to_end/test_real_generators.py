@@ -1,5 +1,6 @@
 """Generators that others trained are taken, run, scored and ranked as they are."""
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,29 @@ def onnx(*inputs: dict[str, str], **fields: Any) -> dict[str, Any]:
 
 
 TRANSFORMER_NET = {"format": "safetensors", "architecture": "transformer_net", **RAW}
+STATE_DICT = {**TRANSFORMER_NET, "format": "state_dict"}
+UNKNOWN = ("rejected", "unknown_architecture", "torch.onnx.export")
+# How every file ends without a word about it: its state, code, and what is said.
+ENDS = {
+    "transformernet_nc8_candy.pth": ("queued", "", ""),
+    "transformernet_nc16_candy.pth": ("queued", "", ""),
+    "transformernet_nc16_mosaic.pth": ("queued", "", ""),
+    "transformernet_nc16_candy_256x256.onnx": ("queued", "", ""),
+    "transformernet_nc16_mosaic_dynamic.onnx": ("queued", "", ""),
+    "fst_wave_dynamic.onnx": ("queued", "", ""),
+    "microast_dynamic.onnx": ("queued", "", ""),
+    "fst_scream.safetensors": UNKNOWN,
+    "fst_wave.pth": UNKNOWN,
+    "mobilenetv2_mosaic.pth": UNKNOWN,
+    "cyclegan_mobileresnet9_horse2zebra.pth": UNKNOWN,
+    "transformernet_nc16_mosaic.torchscript.pt": ("refused", "format_refused", "torchscript"),
+    "negative/lfs_pointer_candy-9.onnx": ("refused", "not_a_checkpoint", "Git LFS pointer"),
+    "negative/truncated_download_latest_net_G.pth": (
+        "rejected",
+        "corrupt_file",
+        "it ends too early",
+    ),
+}
 
 
 @pytest.fixture(scope="module")
@@ -35,20 +59,10 @@ def phase(site: Site) -> str:
     return site.add_phase(pairs=2, size=256)
 
 
-def convert(path: Path, to: Path) -> Path:
-    """Turn a state dict into safetensors, as a participant does at home."""
-    import torch
-    from safetensors.torch import save_file
-
-    weights = torch.load(path, weights_only=True, map_location="cpu")
-    save_file({key: value.contiguous() for key, value in weights.items()}, to)
-    return to
-
-
 @pytest.mark.parametrize(
     ("name", "manifest"),
     [
-        ("transformernet_nc16_candy.pth", {**TRANSFORMER_NET, "parameters": {"width": 16}}),
+        ("transformernet_nc16_candy.pth", {**STATE_DICT, "parameters": {"width": 16}}),
         ("transformernet_nc16_mosaic_dynamic.onnx", onnx(CONTENT)),
         (
             "microast_dynamic.onnx",
@@ -64,13 +78,10 @@ def test_a_real_generator_is_scored_and_its_pictures_are_stylised(
     site: Site,
     phase: str,
     real_inputs: Path,
-    tmp_path: Path,
     name: str,
     manifest: dict[str, Any],
 ) -> None:
     path = real_inputs / "checkpoints" / name
-    if path.suffix == ".pth":
-        path = convert(path, tmp_path / "converted.safetensors")
     status, made = site.submit(path, manifest, phase=phase)
     assert status == 201, made
     ended = site.wait_until_ended(made["id"])
@@ -97,3 +108,68 @@ def test_a_network_nobody_here_knows_is_told_to_use_onnx(
     assert status == 201, made
     ended = site.wait_until_ended(made["id"])
     assert (ended["status"], ended["failure"]["code"]) == ("rejected", "wrong_keys")
+    assert "architecture that is not known here" in ended["failure"]["cause"]
+    assert "torch.onnx.export" in ended["failure"]["example"]
+
+
+def test_every_file_ends_as_it_should_without_a_manifest(
+    site: Site, phase: str, real_inputs: Path
+) -> None:
+    folder = real_inputs / "checkpoints"
+    files = {str(path.relative_to(folder)) for path in folder.rglob("*") if path.is_file()}
+    assert files == set(ENDS)
+    found = {name: _enter_alone(site, folder / name, phase) for name in sorted(ENDS)}
+    for name, (state, code, words) in ENDS.items():
+        ended, failure = found[name]
+        assert (ended, failure.get("code", "")) == (state, code), (name, failure)
+        assert words in failure.get("detail", ""), (name, failure)
+
+
+def _enter_alone(site: Site, path: Path, phase: str) -> tuple[str, dict[str, str]]:
+    status, made = site.curl(
+        f"phases/{phase}/submissions/", "-F", f"checkpoint=@{path}", "-F", "hold=true"
+    )
+    if status != 201:
+        return "refused", made
+    uuid = made["id"]
+    site.deployment.wait_for("a check", lambda: site.status(uuid) != "checking", 60)
+    _, checked = site.curl(f"submissions/{uuid}/")
+    if checked["status"] == "queued":
+        _require_painted(site, checked)
+        site.curl(f"submissions/{uuid}/cancel/", "-X", "POST")
+    return checked["status"], checked["failure"] or {}
+
+
+def _require_painted(site: Site, checked: dict[str, Any]) -> None:
+    """Expect a picture to look at, and a wait for somebody to do so."""
+    assert checked["held_until"] is not None
+    _, png = site.curl(site.deployment.url + checked["check"]["picture"])
+    pixels = decode_png(png, size=(256, 256))
+    assert len(np.unique(pixels.reshape(-1, 3), axis=0)) > 100
+
+
+def test_a_wrong_range_is_seen_tried_again_without_an_upload_and_released(
+    site: Site, phase: str, real_inputs: Path
+) -> None:
+    path = real_inputs / "checkpoints" / "transformernet_nc8_candy.pth"
+    wrong = {**STATE_DICT, "parameters": {"width": 8}, "output_range": "0..1"}
+    _, made = site.curl(
+        f"phases/{phase}/submissions/",
+        *("-F", f"checkpoint=@{path}", "-F", f"manifest={json.dumps(wrong)}", "-F", "hold=1"),
+    )
+    uuid = made["id"]
+    site.wait_for_status(uuid, "queued")
+    hint = site.curl(f"submissions/{uuid}/")[1]["check"]["hints"][0]
+    assert (hint["code"], hint["field"], hint["value"]) == ("clipped", "output_range", "0..255")
+    body = json.dumps({"manifest": {**wrong, hint["field"]: hint["value"]}, "hold": True})
+    options = ("-H", "Content-Type: application/json", "-d", body)
+    status, changed = site.curl(f"submissions/{uuid}/manifest/", *options)
+    assert (status, changed["status"], changed["sha256"]) == (200, "checking", made["sha256"])
+    site.wait_for_status(uuid, "queued")
+    assert site.curl(f"submissions/{uuid}/")[1]["check"]["hints"] == []
+    status, _ = site.curl(f"submissions/{uuid}/release/", "-X", "POST")
+    assert status == 200
+    ended = site.wait_until_ended(uuid)
+    assert ended["status"] == "scored", ended
+    assert ended["manifest"]["format"] == "state_dict"
+    assert ended["manifest"]["output_range"] == "0..255"

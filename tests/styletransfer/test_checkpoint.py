@@ -248,8 +248,9 @@ def test_after_the_warm_up_nothing_is_opened_imported_or_executed() -> None:
 import sys
 import numpy as np
 import safetensors.torch
-from styletransfer import checkpoint, warm_samples
+from styletransfer import checkpoint, state_dict, warm_samples
 
+dicts = [*warm_samples.state_dicts()]
 samples = [*warm_samples.honest_samples(), *warm_samples.hostile_samples()]
 checkpoint.warm_up()
 attempts = []
@@ -265,8 +266,14 @@ for data, manifest in samples:
         done += 1
     except checkpoint.CheckpointRejected:
         refused += 1
+for data in dicts:
+    try:
+        state_dict.convert(data, memoryview(bytearray(len(data) + state_dict.ENVELOPE_BYTES)))
+        done += 1
+    except checkpoint.CheckpointRejected:
+        refused += 1
 print(done, refused, attempts)
 """
     )
     assert answer.stdout.split(maxsplit=2)[2].strip() == "[]", answer.stdout + answer.stderr
-    assert answer.stdout.startswith("14 9 ")
+    assert answer.stdout.startswith("18 19 ")

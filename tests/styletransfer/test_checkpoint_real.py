@@ -148,13 +148,13 @@ def test_a_graph_that_only_claims_to_take_any_size_needs_its_multiple() -> None:
         (
             lambda: (CHECKPOINTS / "transformernet_nc16_candy.pth").read_bytes(),
             weights(width=16),
-            "format_refused",
+            "format_mismatch",
         ),
-        (lambda: (CHECKPOINTS / "fst_wave.pth").read_bytes(), weights(width=16), "format_refused"),
+        (lambda: (CHECKPOINTS / "fst_wave.pth").read_bytes(), weights(width=16), "format_mismatch"),
         (
             lambda: (CHECKPOINTS / "negative/truncated_download_latest_net_G.pth").read_bytes(),
             weights(width=16),
-            "format_refused",
+            "format_mismatch",
         ),
         (
             lambda: (CHECKPOINTS / "negative/lfs_pointer_candy-9.onnx").read_bytes(),

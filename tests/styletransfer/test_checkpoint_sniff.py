@@ -52,6 +52,15 @@ def test_safetensors_and_onnx_are_recognised() -> None:
     assert look(onnx.ModelProto(ir_version=8, producer_name="me").SerializeToString()) == "onnx"
 
 
+def test_both_forms_of_torch_save_are_recognised() -> None:
+    assert look(save_torch(legacy=True)) == "state_dict"
+    assert look(save_torch(legacy=False)) == "state_dict"
+    assert sniff(save_torch(legacy=True)[:64], 10**9) == "state_dict"
+    buffer = io.BytesIO()
+    torch.save({"a": 1}, buffer, pickle_protocol=5, _use_new_zipfile_serialization=False)
+    assert look(buffer.getvalue()) == "state_dict"
+
+
 def test_a_short_head_of_a_large_file_is_enough() -> None:
     assert sniff(make_onnx()[:64], 10**9) == "onnx"
     assert sniff(safetensors.torch.save({"a": torch.zeros(3)})[:64], 10**9) == "safetensors"
@@ -61,9 +70,7 @@ def test_a_short_head_of_a_large_file_is_enough() -> None:
 @pytest.mark.parametrize(
     ("make", "kind"),
     [
-        (lambda: save_torch(legacy=True), "pickle"),
         (lambda: pickle.dumps({"a": 1}), "pickle"),
-        (lambda: save_torch(legacy=False), "zip"),
         (save_zip, "zip"),
         (save_torchscript, "torchscript"),
         (lambda: gzip.compress(make_onnx()), "gzip"),
@@ -124,6 +131,6 @@ def test_random_bytes_are_never_anything_but_refused_or_recognised() -> None:
     for length in list(range(1, 40)) * 20:
         data = rng.bytes(length)
         try:
-            assert look(data) in ("safetensors", "onnx")
+            assert look(data) in ("safetensors", "onnx", "state_dict")
         except CheckpointRejected:
             continue

@@ -119,7 +119,7 @@ def test_a_program_in_the_page_is_told_where_the_submission_is(sender: Sender) -
     ("fields", "field", "words"),
     [
         ({"format": LEFT_OUT}, "format", "required"),
-        ({"format": "state_dict"}, "format", "Select a valid choice"),
+        ({"format": "pickle"}, "format", "Select a valid choice"),
         ({"content_input": ""}, "content_input", "required"),
         ({"content_input": "a" * 201}, "content_input", "at most 200"),
         ({"content_input": "a\0b"}, "content_input", "Null characters"),

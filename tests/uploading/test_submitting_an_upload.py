@@ -102,10 +102,8 @@ def test_an_upload_is_used_by_its_owner_for_its_phase_only(
     for body in bodies:
         answer = sender.client.post(url, json.dumps(body), content_type="application/json")
         refused(answer, 400, "unknown_upload")
-    named = json.dumps({"upload": str(upload.pk)})
-    refused(
-        sender.client.post(url, named, content_type="application/json"), 400, "manifest_missing"
-    )
+    named = json.dumps({"upload": str(upload.pk), "manifest": {}})
+    refused(sender.client.post(url, named, content_type="application/json"), 400, "bad_manifest")
     refused(sender.client.post(url, "{", content_type="application/json"), 400, "parse_error")
     text = json.dumps({"upload": str(upload.pk), "manifest": MANIFEST_JSON})
     assert sender.client.post(url, text, content_type="application/json").status_code == 201
