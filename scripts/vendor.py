@@ -30,6 +30,8 @@ FILES = {
     ),
     "photoswipe/dist/photoswipe.css": "photoswipe/photoswipe.css",
     "photoswipe/LICENSE": "photoswipe/LICENSE",
+    "tus-js-client/dist/tus.min.js": "tus-js-client/tus.min.js",
+    "tus-js-client/LICENSE": "tus-js-client/LICENSE",
 }
 # The maps are not copied, and collectstatic refuses a reference to a file that is not there.
 SOURCE_MAP = re.compile(rb"\n?(/\*# sourceMappingURL=\S+ \*/|//# sourceMappingURL=\S+)\s*$")

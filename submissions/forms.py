@@ -10,9 +10,18 @@ from django.utils.html import format_html
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from competitions.errors import Conflict, DomainError, Invalid, TooLarge
+from competitions.errors import (
+    ChecksumMismatch,
+    Conflict,
+    DomainError,
+    Gone,
+    Invalid,
+    Locked,
+    TooLarge,
+)
 from competitions.models import Phase
 from styletransfer.architectures import ARCHITECTURES, Architecture, Parameter
+from submissions.models import Upload
 
 LARGEST_MANIFEST = 2**16
 AUTOMATIC = "auto"
@@ -58,7 +67,7 @@ _FIELD_OF = {
     "channel_order": "channel_order",
     "size": "multiple_of",
 }
-_FILE_ERRORS = (Invalid, TooLarge, Conflict)
+_FILE_ERRORS = (Invalid, TooLarge, Conflict, Gone, Locked, ChecksumMismatch)
 
 
 def parameter_field(architecture: str, parameter: str) -> str:
@@ -143,10 +152,16 @@ class SubmitForm(forms.Form):
     )
 
     def __init__(
-        self, *args: Any, phase: Phase, is_file_held_back: bool = False, **options: Any
+        self,
+        *args: Any,
+        phase: Phase,
+        upload: Upload | None = None,
+        is_file_held_back: bool = False,
+        **options: Any,
     ) -> None:
         super().__init__(*args, **options)
         self.phase = phase
+        self._upload = upload
         self._is_file_held_back = is_file_held_back
         self.side = phase.reference_set.image_size
         self.fields["fixed_height"].initial = self.fields["fixed_width"].initial = self.side
@@ -171,7 +186,9 @@ class SubmitForm(forms.Form):
     def is_automatic(self) -> bool:
         return str(self.data.get("format")) == AUTOMATIC
 
-    def clean_checkpoint(self) -> UploadedFile[bytes] | None:
+    def clean_checkpoint(self) -> UploadedFile[bytes] | Upload | None:
+        if self._upload is not None:
+            return self._upload  # sent before, in pieces
         found = self.files.get("checkpoint")
         if not isinstance(found, UploadedFile):
             if self._is_file_held_back:

@@ -3,6 +3,7 @@
 import json
 import math
 from typing import cast
+from uuid import UUID
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_required
@@ -15,21 +16,25 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
-from competitions.errors import DomainError, QuotaSpent, TooLarge, Unavailable
+from competitions.errors import (
+    DomainError,
+    Gone,
+    Invalid,
+    QuotaSpent,
+    TooLarge,
+    TooMany,
+    Unavailable,
+)
 from competitions.models import Phase
 from competitions.people import User
 from submissions import services
 from submissions.admission import Admission, admission_of
 from submissions.forms import DEFAULTS, SubmitForm
 from submissions.guard import Guard
-from submissions.models import Submission
+from submissions.models import Submission, Upload
 from submissions.throttles import UploadThrottle
-
-
-class Throttled(DomainError):
-    """Too many uploads in a short time, whatever became of them."""
-
-    http_status = 429
+from submissions.uploads.beginning import find
+from submissions.uploads.pieces import explain
 
 
 @csrf_exempt  # `_receive` is protected: looking for the token reads the body, past the guard
@@ -45,10 +50,16 @@ def submit(request: HttpRequest, phase_id: int) -> HttpResponse:
     if request.method != "POST":
         return _page(request, phase, admission, SubmitForm(phase=phase))
     # Nothing has been read of the body yet: a file that can't be taken is not stored either.
-    refusal = _throttle(request) or admission.refusal
-    guard = Guard(request, limit=0 if refusal else phase.max_checkpoint_bytes)
+    # An upload that is named in the address was counted when it began, and no other is taken.
+    is_upload = "upload" in request.GET
+    refusal = (None if is_upload else _throttle(request)) or admission.refusal
+    guard = Guard(request, limit=0 if refusal or is_upload else phase.max_checkpoint_bytes)
     request.upload_handlers.insert(0, guard)
-    return _receive(request, phase, admission, refusal, guard)
+    try:
+        return _receive(request, phase, admission, refusal, guard)
+    except OSError as error:  # no room for what comes in: what was filled in is lost with it
+        form = SubmitForm({}, phase=phase, is_file_held_back=True)
+        return _refuse(request, phase, admission, form, explain(error))
 
 
 @csrf_protect
@@ -59,25 +70,59 @@ def _receive(
     refusal: DomainError | None,
     guard: Guard,
 ) -> HttpResponse:
-    form = SubmitForm(request.POST, request.FILES, phase=phase, is_file_held_back=guard.has_stopped)
+    upload, missing = _find_upload(request)
+    form = SubmitForm(
+        request.POST,
+        request.FILES,
+        phase=phase,
+        upload=upload,
+        is_file_held_back=guard.has_stopped or missing is not None,
+    )
     try:
-        if refusal is not None:
-            raise refusal
+        if problem := refusal or missing:
+            raise problem
         if guard.has_stopped:
             raise _too_large(phase)
         if not form.is_valid():
             return _page(request, phase, admission, form, status=400)
         submission = _enter(request, phase, form)
     except DomainError as error:
-        form.refuse(error)
-        answer = _page(request, phase, admission, form, status=error.http_status)
-        if wait := error.facts.get("wait_s"):
-            answer["Retry-After"] = str(wait)
+        answer = _refuse(request, phase, admission, form, error)
+        if missing is not None or error.code in {"upload_used", "upload_gone", "hash_mismatch"}:
+            answer["X-Upload"] = "over"  # the browser is to send the file anew
         return answer
     messages.success(request, _("Your submission has arrived. Its check begins now."))
     if request.headers.get("X-Requested-With") == "XMLHttpRequest":
         return HttpResponse(status=201, headers={"Location": submission.get_absolute_url()})
     return redirect(submission)
+
+
+def _find_upload(request: HttpRequest) -> tuple[Upload | None, DomainError | None]:
+    """Return the upload that the address names, or what is wrong with it."""
+    named = request.GET.get("upload")
+    if named is None:
+        return None, None
+    try:
+        return find(cast(User, request.user), UUID(named)), None
+    except (ValueError, Upload.DoesNotExist):
+        detail = _("There is no such upload of yours for this phase.")
+        return None, Invalid("unknown_upload", detail)
+    except Gone as error:
+        return None, error
+
+
+def _refuse(
+    request: HttpRequest,
+    phase: Phase,
+    admission: Admission,
+    form: SubmitForm,
+    error: DomainError,
+) -> HttpResponse:
+    form.refuse(error)
+    answer = _page(request, phase, admission, form, status=error.http_status)
+    if wait := error.facts.get("wait_s"):
+        answer["Retry-After"] = str(wait)
+    return answer
 
 
 def _enter(request: HttpRequest, phase: Phase, form: SubmitForm) -> Submission:
@@ -96,14 +141,14 @@ def _enter(request: HttpRequest, phase: Phase, form: SubmitForm) -> Submission:
         ) from error
 
 
-def _throttle(request: HttpRequest) -> Throttled | None:
+def _throttle(request: HttpRequest) -> TooMany | None:
     """Count this upload together with those over REST."""
     throttle = UploadThrottle()
     if throttle.allow_request(request, None):  # type: ignore[arg-type]
         return None
     wait = max(1, math.ceil(throttle.wait() or 1))
     detail = _("Too many uploads in a short time. Wait %(minutes)s min, then go on.")
-    return Throttled("throttled", detail % {"minutes": math.ceil(wait / 60)}, wait_s=wait)
+    return TooMany("throttled", detail % {"minutes": math.ceil(wait / 60)}, wait_s=wait)
 
 
 def _too_large(phase: Phase) -> TooLarge:

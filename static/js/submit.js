@@ -1,34 +1,6 @@
-/* The submit page: drop zone, fields that follow the file, upload in the background.
-   Without this the form works as an ordinary one. Texts come from the page. */
+/* The submit page: drop zone, fields that follow the file, errors put in their places; upload.js
+   sends the file. Without scripts the form works as an ordinary one. Texts come from the page. */
 "use strict";
-
-const language = document.documentElement.lang;
-const fill = (template, facts) => template.replace(/\[(\w+)\]/g, (whole, name) => facts[name] ?? whole);
-
-const amount = (value, unit, digits = 0) =>
-  new Intl.NumberFormat(language, {
-    style: "unit",
-    unit,
-    unitDisplay: "short",
-    maximumFractionDigits: digits,
-    minimumFractionDigits: digits,
-  }).format(value);
-
-function writeBytes(bytes) {
-  const units = ["byte", "kilobyte", "megabyte", "gigabyte"];
-  let step = 0;
-  while (bytes >= 1024 && step < units.length - 1) {
-    bytes /= 1024;
-    step += 1;
-  }
-  return amount(bytes, units[step], step > 0 ? 1 : 0);
-}
-
-function writeSeconds(seconds) {
-  if (seconds < 60) return amount(Math.max(1, Math.ceil(seconds)), "second");
-  if (seconds < 3600) return amount(Math.ceil(seconds / 60), "minute");
-  return amount(seconds / 3600, "hour", 1);
-}
 
 /** Make the form on the page, or one that took its place, do what it can do with scripts. */
 function enhance(form) {
@@ -99,7 +71,11 @@ function enhance(form) {
     say(file ? complaint(file) : "");
     if (!file || complaint(file)) return;
     const about = await CheckpointFile.inspect(file).catch(() => null);
-    if (input.files[0] === file) describe(about);
+    if (input.files[0] !== file) return;
+    describe(about);
+    if ((await CheckpointUpload.begunBefore(form, file)) && input.files[0] === file) {
+      found.textContent = `${found.textContent} ${texts.textBegun}`;
+    }
   }
 
   function complaint(file) {
@@ -179,7 +155,7 @@ function enhance(form) {
       input.focus();
       return;
     }
-    upload(form);
+    send(form);
   });
 
   part("[data-needs-script]").hidden = false;
@@ -187,82 +163,38 @@ function enhance(form) {
   showChosen();
 }
 
-/** Send the form in the background and show how far it is. */
-function upload(form) {
-  const panel = form.querySelector("#upload");
-  const texts = panel.dataset;
-  const part = (name) => panel.querySelector(`[data-upload-${name}]`);
-  const bar = panel.querySelector("progress");
-  const fields = form.querySelector(".submit-fields");
+/** Send the file, then the form with the name of the upload in the place of the file. */
+function send(form) {
+  const file = form.querySelector("input[type=file]").files[0];
   const body = new FormData(form); // before the fields are disabled: those are left out
-  const request = new XMLHttpRequest();
-  const started = performance.now();
-  const guard = (event) => event.preventDefault(); // "leave the page?" while something is sent
-
-  function show({ loaded, total }) {
-    const seconds = (performance.now() - started) / 1000;
-    const rate = loaded / Math.max(seconds, 0.001);
-    bar.value = (100 * loaded) / total;
-    part("percent").textContent = new Intl.NumberFormat(language, { style: "percent" }).format(loaded / total);
-    part("numbers").textContent = fill(texts.textSent, { sent: writeBytes(loaded), total: writeBytes(total) });
-    part("rate").textContent = seconds > 0.5 ? fill(texts.textRate, { rate: writeBytes(rate) }) : "";
-    const left = (total - loaded) / rate;
-    part("left").textContent = seconds > 0.5 && left > 0.5 ? fill(texts.textLeft, { time: writeSeconds(left) }) : "";
+  body.delete("checkpoint");
+  if (!file || !tus.isSupported) {
+    form.submit();
+    return;
   }
-
-  function end(message) {
-    removeEventListener("beforeunload", guard);
-    fields.disabled = false;
-    form.removeAttribute("aria-busy");
-    part("message").textContent = message;
-    part("cancel").hidden = true;
-    part("retry").hidden = false;
-    part("retry").focus();
-  }
-
-  request.upload.addEventListener("progress", show);
-  request.upload.addEventListener("load", () => {
-    part("message").textContent = texts.textChecking;
-    part("rate").textContent = part("left").textContent = "";
-    bar.removeAttribute("value"); // busy, nobody knows for how long
-  });
-  request.addEventListener("error", () => end(texts.textBroken));
-  request.addEventListener("abort", () => end(texts.textCancelled));
-  request.addEventListener("load", () => {
-    const address = request.getResponseHeader("Location");
-    const elsewhere = request.responseURL && new URL(request.responseURL).pathname !== new URL(form.action).pathname;
-    if ((request.status === 201 && address) || elsewhere) {
-      removeEventListener("beforeunload", guard);
-      location.assign(address ?? request.responseURL); // elsewhere: the session has ended
+  CheckpointUpload.start(form, file, async (id, { end, leave }) => {
+    const texts = form.querySelector("#upload").dataset;
+    const answer = await fetch(`${form.action}?upload=${id}`, {
+      method: "POST",
+      body,
+      headers: { "X-Requested-With": "XMLHttpRequest" },
+    }).catch(() => null);
+    if (!answer) {
+      end(texts.textNotSubmitted, "retry");
       return;
     }
-    if (!replace(form, request.responseText)) end(fill(texts.textFailed, { status: request.status }));
-    else removeEventListener("beforeunload", guard);
+    removeEventListener("beforeunload", leave);
+    const address = answer.headers.get("Location");
+    if (answer.status === 201 && address) {
+      await CheckpointUpload.forget(form, file);
+      location.assign(address);
+    } else if (answer.redirected) {
+      location.assign(answer.url); // the session has ended
+    } else {
+      if (answer.headers.get("X-Upload") === "over") await CheckpointUpload.forget(form, file);
+      if (!replace(form, await answer.text())) end(fill(texts.textFailed, { status: answer.status }), "retry");
+    }
   });
-
-  addEventListener("beforeunload", guard);
-  part("cancel").onclick = () => request.abort();
-  part("retry").onclick = () => {
-    part("message").textContent = "";
-    form.requestSubmit();
-  };
-  part("cancel").hidden = false;
-  part("retry").hidden = true;
-  part("message").textContent = texts.textStarted;
-  panel.hidden = false;
-  bar.value = 0;
-  form.setAttribute("aria-busy", "true");
-  lock(fields, panel);
-  request.open("POST", form.action);
-  request.setRequestHeader("X-Requested-With", "XMLHttpRequest");
-  request.send(body);
-}
-
-/** Let nothing be changed while it is sent, but leave the upload's own buttons alone. */
-function lock(fields, panel) {
-  fields.after(panel); // below the button that was just pressed
-  fields.disabled = true;
-  panel.scrollIntoView({ block: "nearest" });
 }
 
 /** Put the answer's form, with its errors, in the place of this one; the chosen file stays. */

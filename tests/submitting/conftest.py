@@ -1,18 +1,23 @@
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
+from pytest_django.live_server_helper import LiveServer
 
 from arena.accounts.models import User
 from competitions.models import Phase, Team
 from tests.factories import make_phase, make_team, make_user
+from tests.submitting.browsing import PASSWORD, log_in
 from tests.uploads import make_upload
+
+if TYPE_CHECKING:
+    from playwright.sync_api import ConsoleMessage, Page
 
 FIELDS: dict[str, Any] = {
     "format": "onnx",
@@ -82,3 +87,42 @@ def enter() -> Callable[..., Sender]:
 @pytest.fixture
 def sender(enter: Callable[..., Sender], db: None) -> Sender:
     return enter()
+
+
+# --- In a browser --------------------------------------------------------------------------------
+@pytest.fixture
+def complaints(page: "Page") -> Iterator[list[str]]:
+    """Collect what the browser objects to; answers that refuse are no trouble of the page's."""
+    heard: list[str] = []
+
+    def listen(message: "ConsoleMessage") -> None:
+        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
+            heard.append(message.text)
+
+    page.on("console", listen)
+    page.on("pageerror", lambda error: heard.append(str(error)))
+    yield heard
+    assert heard == []
+
+
+@pytest.fixture
+def member(live_server: LiveServer) -> User:
+    return make_user(username="alice", password=PASSWORD)
+
+
+@pytest.fixture
+def phase(live_server: LiveServer) -> Phase:
+    return make_phase(max_checkpoint_bytes=3_000_000, quota_concurrent=9)
+
+
+@pytest.fixture
+def team(member: User, phase: Phase) -> Team:
+    return make_team(member, phase=phase)
+
+
+@pytest.fixture
+def form(page: "Page", live_server: LiveServer, phase: Phase, team: Team) -> "Page":
+    """Open the form as a participant."""
+    log_in(page, live_server)
+    page.goto(live_server.url + reverse("submit", args=[phase.pk]))
+    return page

@@ -1,7 +1,5 @@
 """The form and the gallery in a real browser, under the site's own policy on scripts."""
 
-import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,17 +10,16 @@ from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
 from safetensors.numpy import save_file
 
-from arena.accounts.models import User
 from competitions.models import Phase, Team
 from submissions.models import Submission
 from submissions.states import Status
-from tests.factories import make_phase, make_scored_submission, make_team, make_user
+from tests.factories import make_scored_submission
+from tests.submitting.browsing import choose, submit
 from tests.submitting.exported import make_generator, make_weights
 
 if TYPE_CHECKING:
-    from playwright.sync_api import ConsoleMessage, Page, Request, Route
+    from playwright.sync_api import Page
 
-PASSWORD = "brush-and-canvas"
 DROP = """([zone, name, bytes]) => {
   const transfer = new DataTransfer();
   transfer.items.add(new File([new Uint8Array(bytes)], name));
@@ -30,60 +27,6 @@ DROP = """([zone, name, bytes]) => {
     zone.dispatchEvent(new DragEvent(kind, {dataTransfer: transfer, bubbles: true}));
   }
 }"""
-
-
-@pytest.fixture
-def complaints(page: "Page") -> Iterator[list[str]]:
-    """Collect what the browser objects to; answers that refuse are no trouble of the page's."""
-    heard: list[str] = []
-
-    def listen(message: "ConsoleMessage") -> None:
-        if message.type in {"error", "warning"} and "Failed to load resource" not in message.text:
-            heard.append(message.text)
-
-    page.on("console", listen)
-    page.on("pageerror", lambda error: heard.append(str(error)))
-    yield heard
-    assert heard == []
-
-
-@pytest.fixture
-def member(live_server: LiveServer) -> User:
-    return make_user(username="alice", password=PASSWORD)
-
-
-@pytest.fixture
-def phase(live_server: LiveServer) -> Phase:
-    return make_phase(max_checkpoint_bytes=3_000_000, quota_concurrent=9)
-
-
-@pytest.fixture
-def team(member: User, phase: Phase) -> Team:
-    return make_team(member, phase=phase)
-
-
-@pytest.fixture
-def form(page: "Page", live_server: LiveServer, phase: Phase, team: Team) -> "Page":
-    """Open the form as a participant."""
-    log_in(page, live_server)
-    page.goto(live_server.url + reverse("submit", args=[phase.pk]))
-    return page
-
-
-def log_in(page: "Page", live_server: LiveServer) -> None:
-    page.goto(live_server.url + reverse("account_login"))
-    page.locator("input[name=login]").fill("alice")
-    page.locator("input[name=password]").fill(PASSWORD)
-    page.locator("main button[type=submit]").first.click()
-    page.get_by_role("link", name="My submissions").wait_for()
-
-
-def choose(page: "Page", path: Path) -> None:
-    page.get_by_label("Checkpoint").set_input_files(path)
-
-
-def submit(page: "Page") -> None:
-    page.get_by_role("button", name="Submit", exact=True).click()
 
 
 def drop(page: "Page", path: Path) -> None:
@@ -147,47 +90,6 @@ def test_weights_of_an_unknown_network_are_told_to_come_as_onnx(
     assert form.get_by_label("safetensors", exact=True).is_checked()
 
 
-def test_progress_is_shown_and_an_upload_can_be_stopped_and_tried_again(
-    form: "Page", tmp_path: Path, complaints: list[str]
-) -> None:
-    path = make_generator(tmp_path / "big.onnx", names=("content",), weights=600_000)
-    network = form.context.new_cdp_session(form)
-    network.send("Network.enable")
-    slow = {"offline": False, "latency": 0, "downloadThroughput": -1}
-    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": 400_000})
-    choose(form, path)
-    expect(form.locator("[data-found]")).to_be_visible()
-    submit(form)
-    numbers = form.locator("[data-upload-numbers]")
-    expect(numbers).to_have_text(re.compile(r"^[\d.]+ \w+ of 2\.3 MB$"))
-    expect(form.locator("[data-upload-rate]")).to_have_text(re.compile(r"per second$"))
-    expect(form.locator("[data-upload-left]")).to_have_text(re.compile(r"^\d+ sec left$"))
-    assert 0 < float(form.get_by_role("progressbar").get_attribute("value") or 0) < 100
-    form.get_by_role("button", name="Stop the upload").click()
-    form.get_by_text("You stopped the upload").wait_for()
-    assert not Submission.objects.exists()
-
-    network.send("Network.emulateNetworkConditions", {**slow, "uploadThroughput": -1})
-    form.get_by_role("button", name="Try again").click()
-    form.wait_for_url("**/submissions/**")
-    assert Submission.objects.get().file_name == "big.onnx"
-
-
-def test_a_lost_connection_says_so_and_leaves_the_form_as_it_was(
-    form: "Page", tmp_path: Path, complaints: list[str]
-) -> None:
-    def lose(route: "Route", request: "Request") -> None:
-        route.abort() if request.method == "POST" else route.continue_()
-
-    form.route("**/submit/", lose)
-    choose(form, make_generator(tmp_path / "g.onnx", names=("content",)))
-    submit(form)
-    form.get_by_text("The connection broke off").wait_for()
-    form.unroute("**/submit/")
-    form.get_by_role("button", name="Try again").click()
-    form.wait_for_url("**/submissions/**")
-
-
 def test_errors_stand_beside_their_fields_and_the_chosen_file_stays(
     form: "Page", tmp_path: Path, complaints: list[str]
 ) -> None:
@@ -214,10 +116,10 @@ def test_errors_stand_beside_their_fields_and_the_chosen_file_stays(
 def test_a_file_that_is_refused_is_told_at_the_file(
     form: "Page", tmp_path: Path, complaints: list[str]
 ) -> None:
-    path = tmp_path / "weights.pth"
-    path.write_bytes(b"\x80\x02}q\x00.")
+    path = tmp_path / "weights.tar.gz"
+    path.write_bytes(b"\x1f\x8b\x08" + bytes(60))
     choose(form, path)
-    expect(form.locator("[data-found]")).to_contain_text("neither ONNX nor safetensors")
+    expect(form.locator("[data-found]")).to_contain_text("looks like no checkpoint")
     submit(form)
     expect(form.locator("#file .field-error").first).to_contain_text("can run code when opened")
     choose(form, make_generator(tmp_path / "g.onnx", names=("content",)))
