@@ -25,8 +25,13 @@ def send(task: str, *, queue: str, row: object) -> bool:
 def unread(queue: str) -> int:
     """Count the messages that wait in ``queue``; 0 if that can't be found out."""
     try:
-        with current_app.connection_for_write() as connection:
-            channel: Any = connection.default_channel
-            return int(channel._size(queue))
+        return count(queue)
     except Exception:  # noqa: BLE001 - as above
         return 0
+
+
+def count(queue: str) -> int:
+    """Count the messages that wait in ``queue``; raise what the broker does if it is away."""
+    with current_app.connection_for_write() as connection:
+        channel: Any = connection.default_channel
+        return int(channel._size(queue))

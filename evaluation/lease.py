@@ -1,11 +1,13 @@
 """Holding a row while a worker is busy with it."""
 
+import contextvars
 import logging
 import os
 import threading
 import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
@@ -55,7 +57,9 @@ class Lease:
         self._lost = threading.Event()
         self._seen_at = time.monotonic()
         self._longest_gap = 0.0
-        self._thread = threading.Thread(target=self._keep, name="lease", daemon=True)
+        # What this thread has told the logs about the work holds for the other one too.
+        keep = partial(contextvars.copy_context().run, self._keep)
+        self._thread = threading.Thread(target=keep, name="lease", daemon=True)
 
     @property
     def is_lost(self) -> bool:

@@ -1,6 +1,6 @@
 """What workers did and found: attempts, scores, and one value per pair and metric."""
 
-from typing import Self
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
@@ -158,7 +158,7 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def online(self) -> Self:
         return self.filter(self._is_online())
 
-    def with_presence(self) -> Self:
+    def with_presence(self) -> "models.QuerySet[Any]":
         """Add ``is_online`` to each row."""
         present = When(self._is_online(), then=Value(True))
         return self.annotate(

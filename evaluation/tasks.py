@@ -6,6 +6,7 @@ from datetime import timedelta
 from uuid import UUID
 
 from celery import Task, shared_task
+from structlog.contextvars import bound_contextvars
 
 from competitions.models import Preparation, PreparationKind
 from competitions.preparation_problems import PreparationRejected
@@ -60,7 +61,11 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
     if run is None:
         log.info("submission %s is not waiting: nothing to do", submission_id)
         return
-    with Lease(submission, deadline=_deadline(submission), is_ending=worker.is_ending) as lease:
+    facts = {"submission": str(submission_id), "run": run.pk, "attempt": run.attempt}
+    with (
+        bound_contextvars(worker=run.worker, **facts),
+        Lease(submission, deadline=_deadline(submission), is_ending=worker.is_ending) as lease,
+    ):
         _do(run, lease)
 
 
@@ -105,7 +110,10 @@ def prepare(preparation_id: str) -> None:
         log.info("preparation %s is not waiting: nothing to do", preparation_id)
         return
     deadline = preparations.deadline_of(preparation)
-    with Lease(preparation, deadline=deadline, is_ending=worker.is_ending) as lease:
+    with (
+        bound_contextvars(preparation=preparation.pk, attempt=preparation.attempt),
+        Lease(preparation, deadline=deadline, is_ending=worker.is_ending) as lease,
+    ):
         _prepare(preparation, lease)
 
 

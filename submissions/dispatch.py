@@ -13,6 +13,11 @@ EVALUATE = "evaluation.evaluate_submission"
 _ROUTES = {Status.CHECKING: (CHECK, "checks"), Status.QUEUED: (EVALUATE, "evaluation")}
 
 
+def queue_of(status: Status) -> str:
+    """Return the queue of whoever takes rows that wait in ``status``."""
+    return _ROUTES[status][1]
+
+
 def send(submission_id: UUID, status: Status) -> bool:
     """Tell the workers of a row that waits in ``status``; return whether the message went out."""
     task, queue = _ROUTES[status]

@@ -39,7 +39,9 @@ def as_in_the_container(program: Program) -> list[str]:
     if "-W" in words:  # only for root
         del words[words.index("-W") : words.index("-W") + 2]
     # A container has an address of its own; what may reach it is up to the engine.
-    return ["python", *(word.replace(launch.HOST, "0.0.0.0") for word in words[1:])]  # noqa: S104
+    # Its image has the project in /app.
+    words = [word.replace(str(ROOT), "/app") for word in words[1:]]
+    return ["python", *(word.replace(launch.HOST, "0.0.0.0") for word in words)]  # noqa: S104
 
 
 class Notes:

@@ -7,6 +7,8 @@ from typing import Any
 from django.db.models import Count, Q
 from django.utils.timezone import now
 
+from arena.operations import checks
+from arena.operations.checks import Finding
 from competitions import publishing, showcase
 from competitions.models import Announcement, Competition, Preparation, PreparationStatus
 from competitions.people import Viewer
@@ -39,9 +41,12 @@ class Attention:
     drafts: Sequence[Announcement]
     workers: Sequence[Worker]
     """Those that take nothing because their sandbox leaks or can't be built."""
+    troubles: Sequence[Finding]
 
     def __bool__(self) -> bool:
-        return bool(self.preparations or self.faults or self.drafts or self.workers)
+        return bool(
+            self.preparations or self.faults or self.drafts or self.workers or self.troubles
+        )
 
 
 def overview(user: Viewer) -> Mapping[str, Any]:
@@ -91,9 +96,11 @@ def _attention(organized: Any, user: Viewer) -> Attention:
         phase__competition__in=organized, status=Status.PLATFORM_FAULT
     )
     drafts = Announcement.objects.filter(competition__in=organized, published_at__isnull=True)
+    watched = checks.PANEL_OF_ADMINISTRATORS if user.is_superuser else checks.PANEL
     return Attention(
         preparations=[each for each in last.values() if each.status in troubled][:SHOWN],
         faults=list(faults.select_related("team", "phase").order_by("created_at")[:SHOWN]),
         drafts=list(drafts.select_related("competition").order_by("-created_at")[:SHOWN]),
         workers=list(Worker.objects.without_walls()[:SHOWN]) if user.is_superuser else [],
+        troubles=[each for each in checks.run(watched) if not each.is_ok],
     )

@@ -20,6 +20,7 @@ from arena.catalogues import compile_stale, find_folder
 from arena.supervisor import Program, StopRequested, Supervisor
 
 ROOT = Path(__file__).resolve().parents[2]
+LOG_CONFIG = Path(__file__).with_name("granian-logging.json")
 HOST = "127.0.0.1"
 SOURCES = ("platform/arena", "competitions", "submissions", "evaluation")
 WEB_ATTEMPTS, SEED_ATTEMPTS = 5, 3
@@ -117,6 +118,7 @@ def web(port: int) -> Program:
     # Two processes of four threads: a slow upload or download holds one thread only.
     options += ["--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers"]
     options += ["--workers-kill-timeout", "3", "--log-level", "warning"]
+    options += ["--log-config", str(LOG_CONFIG)]
     return Program("web", [sys.executable, "-m", "granian", *options, "arena.wsgi:application"])
 
 

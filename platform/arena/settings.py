@@ -11,6 +11,7 @@ from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
 from arena.env import env_bool, env_int, env_list, env_secret, env_str
+from arena.operations.logs import keep_out, log_format
 
 django_stubs_ext.monkeypatch()  # lets annotations such as File[bytes] evaluate
 
@@ -79,11 +80,14 @@ INSTALLED_APPS = [
     "django_htmx",
     "rest_framework",
     "arena.accounts",
+    "arena.operations",
     "competitions",
     "submissions",
     "evaluation",
 ]
 MIDDLEWARE = [
+    "arena.operations.probes.ProbesMiddleware",
+    "arena.operations.requests.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
@@ -326,11 +330,25 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_PUBLISH_RETRY = False  # a web request does not wait for a broker: the sweeper re-sends
 
+# --- Figures ----------------------------------------------------------------------------------
+# Without one, /metrics answers to this machine and private networks only, never through a proxy.
+METRICS_TOKEN = env_secret("ARENA_METRICS_TOKEN")
+
 # --- Logs -----------------------------------------------------------------------------------
+keep_out(
+    SECRET_KEY,
+    EMAIL_HOST_PASSWORD,
+    METRICS_TOKEN,
+    str(DATABASES["default"].get("PASSWORD") or ""),
+)
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"plain": {"format": "%(asctime)s %(levelname)s %(name)s: %(message)s"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "plain"}},
+    "formatters": {"arena": {"()": "arena.operations.logs.make_formatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "arena"}},
     "root": {"handlers": ["stderr"], "level": env_str("ARENA_LOG_LEVEL", "INFO")},
+    # A line for each request is for programs that read logs, not for a terminal.
+    "loggers": {
+        "arena.operations.requests": {"level": "INFO" if log_format() == "json" else "WARNING"}
+    },
 }

@@ -4,8 +4,6 @@ from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
-from arena.health import healthz
-
 # Organizers log in like everybody: throttled, and with their second factor.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
@@ -16,7 +14,6 @@ urlpatterns = [
     path("", include("evaluation.urls")),
     path("", include("arena.accounts.urls")),
     path("accounts/", include("allauth.urls")),
-    path("healthz", healthz, name="healthz"),
     path("admin/", admin.site.urls),
 ]
 

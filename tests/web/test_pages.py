@@ -328,7 +328,3 @@ def test_a_bug_shows_the_page_for_it(client: Client, monkeypatch: pytest.MonkeyP
     text = read(client, reverse("home"), 500)
     assert "Something broke on our side" in text
     assert "secret detail" not in text
-
-
-def test_health_is_told_to_anyone(client: Client) -> None:
-    assert json.loads(read(client, reverse("healthz"))) == {"status": "ok", "database": "ok"}

@@ -1,0 +1,1 @@
+"""What keeps a site running: checks, probes, figures, logs, copies."""
