@@ -1,11 +1,11 @@
 """Time the steps of a score, and count what there is to make it on."""
 
 import os
-import resource
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+from styletransfer.footprint import Account
 
 
 def count_cores() -> int:
@@ -31,10 +31,9 @@ class StepClock:
 
     def report(self) -> dict[str, float]:
         """Return seconds by step, of the whole, and the process's peak memory so far."""
-        unit = 1 if sys.platform == "darwin" else 1024
         return {
             **{f"{step}_s": seconds for step, seconds in self._steps.items()},
             "score_s": time.perf_counter() - self._wall,
             "score_cpu_s": time.process_time() - self._cpu,
-            "peak_rss_bytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit,
+            "peak_rss_bytes": Account().peak_bytes(),
         }
