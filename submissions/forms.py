@@ -299,6 +299,10 @@ class SubmitForm(forms.Form):
         message = str(error.detail)
         if url := error.facts.get("url"):
             message = format_html('{} <a href="{}">{}</a>', message, url, _("Open it"))
+        if cause := error.facts.get("cause"):
+            message = format_html("{} {}", message, cause)
+        if example := error.facts.get("example"):
+            message = format_html('{}<code class="field-example">{}</code>', message, example)
         self.add_error(self._place_of(error), message)
 
     def _refuse_manifest(self, problems: list[Mapping[str, str]]) -> None:

@@ -17,7 +17,8 @@ const CheckpointFile = (() => {
     }
     // A file of torch.save, of either form: only the sandbox ever opens it.
     const isZip = head[0] === 0x50 && head[1] === 0x4b && head[2] === 3;
-    if (isZip || (head[0] === 0x80 && head[1] >= 2 && head[1] <= 5)) return { format: "auto" };
+    const isOlder = head[0] === 0x80 && [0x8a, 0x0a, 0x6c, 0xfc, 0x9c].every((byte, at) => head[at + 2] === byte);
+    if (isZip || isOlder) return { format: "auto" };
     const graph = await findField(file, { start: 0, end: file.size }, 7).catch(() => null);
     if (!graph) return null;
     const inputs = await graphInputs(file, graph).catch(() => []);
@@ -49,6 +50,22 @@ const CheckpointFile = (() => {
         architecture: "resnet_generator",
         parameters: { width: stem.shape[0], blocks: blocks.length },
       };
+    }
+    const outermost = tensors["model.model.0.weight"];
+    if (outermost) {
+      const halving = /^model\.model(\.\d\.model)*\.[01]\.weight$/;
+      return {
+        architecture: "unet_generator",
+        parameters: {
+          width: outermost.shape[0],
+          downs: Object.keys(tensors).filter((key) => halving.test(key)).length,
+          batch_norm: "model.model.0.bias" in tensors ? 0 : 1,
+        },
+      };
+    }
+    const encoder = tensors["encoder.2.weight"];
+    if (encoder && tensors["decoder.28.weight"]) {
+      return { architecture: "adain", parameters: { width: encoder.shape[0] } };
     }
     return {};
   }

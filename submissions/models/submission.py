@@ -211,7 +211,7 @@ class Submission(models.Model):
     @property
     def is_waiting_for_team(self) -> bool:
         """Say whether it is checked and queues when the team has looked at its first picture."""
-        return self.status == Status.QUEUED and self.is_held
+        return self.status == Status.QUEUED and self.is_held and self.not_before is not None
 
     @property
     def is_changeable(self) -> bool:

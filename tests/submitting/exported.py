@@ -36,8 +36,8 @@ def make_generator(
     return path
 
 
-def make_weights(path: Path, *, width: int) -> Path:
-    """Write a file of weights that fits TransformerNet of this width."""
-    shapes = ARCHITECTURES["transformer_net"].expected_shapes({"width": width})
+def make_weights(path: Path, *, architecture: str = "transformer_net", **parameters: int) -> Path:
+    """Write a file of weights that fits an architecture with these parameters."""
+    shapes = ARCHITECTURES[architecture].expected_shapes(parameters)
     save_file({key: np.zeros(shape, np.float32) for key, shape in shapes.items()}, path)
     return path

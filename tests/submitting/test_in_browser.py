@@ -80,6 +80,56 @@ def test_weights_choose_their_architecture_and_its_usual_ranges(
     assert form.locator("[name=resnet_generator_blocks]").is_visible()
 
 
+@pytest.mark.parametrize(
+    ("architecture", "parameters"),
+    [
+        ("transformer_net", {"width": 5}),
+        ("resnet_generator", {"blocks": 6, "width": 3}),
+        ("unet_generator", {"downs": 7, "width": 2, "batch_norm": 0}),
+        ("unet_generator", {"downs": 8, "width": 2, "batch_norm": 1}),
+        ("adain", {"width": 3}),
+    ],
+)
+def test_every_architecture_is_recognized_with_its_parameters(
+    form: "Page",
+    tmp_path: Path,
+    complaints: list[str],
+    architecture: str,
+    parameters: dict[str, int],
+) -> None:
+    path = make_weights(tmp_path / "g.safetensors", architecture=architecture, **parameters)
+    choose(form, path)
+    expect(form.get_by_label("Architecture")).to_have_value(architecture)
+    for name, value in parameters.items():
+        expect(form.locator(f"[name={architecture}_{name}]")).to_have_value(str(value))
+
+
+def test_a_state_dict_is_left_to_the_check_and_its_picture_is_waited_for(
+    form: "Page", tmp_path: Path, complaints: list[str]
+) -> None:
+    path = tmp_path / "g.pth"
+    path.write_bytes(b"\x80\x02\x8a\nl\xfc\x9cF\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.")
+    choose(form, path)
+    expect(form.locator("[data-found]")).to_contain_text("read in a sandbox")
+    assert form.get_by_label("Read it from the file").is_checked()
+    assert not form.locator("[name=input_range]").is_visible()
+    submit(form)
+    form.wait_for_url("**/submissions/**")
+    submission = Submission.objects.get()
+    assert submission.manifest == {"format": "state_dict"}
+    assert submission.is_held
+
+
+def test_chosen_ranges_need_no_look_at_the_first_picture(
+    form: "Page", tmp_path: Path, complaints: list[str]
+) -> None:
+    choose(form, make_weights(tmp_path / "g.safetensors", width=4))
+    hold = form.get_by_label("Show me the first picture")
+    expect(hold).to_be_checked()
+    form.get_by_label("It returns values of").select_option("0..1")
+    expect(hold).not_to_be_checked()
+
+
 def test_weights_of_an_unknown_network_are_told_to_come_as_onnx(
     form: "Page", tmp_path: Path, complaints: list[str]
 ) -> None:
@@ -119,7 +169,7 @@ def test_a_file_that_is_refused_is_told_at_the_file(
     path = tmp_path / "weights.tar.gz"
     path.write_bytes(b"\x1f\x8b\x08" + bytes(60))
     choose(form, path)
-    expect(form.locator("[data-found]")).to_contain_text("looks like no checkpoint")
+    expect(form.locator("[data-found]")).to_contain_text("neither ONNX nor safetensors")
     submit(form)
     expect(form.locator("#file .field-error").first).to_contain_text("can run code when opened")
     choose(form, make_generator(tmp_path / "g.onnx", names=("content",)))
