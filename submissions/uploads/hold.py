@@ -20,8 +20,11 @@ from submissions.uploads.removal import remove_pending
 
 log = logging.getLogger(__name__)
 
-HOLD = timedelta(seconds=45)
-RENEW_EVERY_S = 10.0
+# A server may never hear that a line is dead: who comes back on another must not wait long.
+HOLD = timedelta(seconds=6)
+RENEW_EVERY_S = 2.0
+# Storing what has come in gives no sign of life on the way.
+STORING_HOLD = timedelta(seconds=90)
 
 
 class Hold:
@@ -54,14 +57,14 @@ class Hold:
         except (DatabaseError, InterfaceError):  # it runs out by itself
             log.warning("could not let go of upload %s", self.upload.pk, exc_info=True)
 
-    def renew(self, *_anything: object) -> None:
+    def renew(self, lasting: timedelta = HOLD) -> None:
         """Keep the hold where it is time to.
 
         Raises:
             Conflict: another writer has it, or it is over.
         """
         if time.monotonic() - self._renewed_at > RENEW_EVERY_S:
-            self.require(self.change(held_until=now() + HOLD))
+            self.require(self.change(held_until=now() + lasting))
             self._renewed_at = time.monotonic()
 
     def change(self, **changes: Any) -> bool:
@@ -78,6 +81,7 @@ class Hold:
     @contextmanager
     def storing(self, name: str, *, offset: int) -> Iterator[Piece]:
         """Note an object before it is stored; remove it again unless what follows succeeds."""
+        self.require(self.change(held_until=now() + STORING_HOLD))
         piece = Piece.objects.create(upload=self.upload, name=name, offset=offset)
         try:
             yield piece

@@ -5,6 +5,7 @@ import hashlib
 import os
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
 from uuid import uuid4
 
 from django.conf import settings
@@ -19,7 +20,7 @@ from competitions.models import Phase
 from competitions.people import User
 from submissions.labels import make_label
 from submissions.models import Piece, Upload, UploadStatus
-from submissions.uploads.hold import HOLD, Hold
+from submissions.uploads.hold import HOLD, STORING_HOLD, Hold
 from submissions.uploads.pieces import Joined, Read, Spool, explained
 from submissions.uploads.removal import folder_of, give_up, remove_pieces, storage
 from submissions.uploads.seen import Seen
@@ -146,7 +147,11 @@ def complete(upload: Upload) -> None:
     pieces = list(upload.pieces.filter(size__isnull=False).order_by("offset"))
     try:
         with Hold(upload) as hold:
-            joined = Joined([each.name for each in pieces], storage(), on_block=hold.renew)
+            joined = Joined(
+                [each.name for each in pieces],
+                storage(),
+                on_block=partial(hold.renew, STORING_HOLD),
+            )
             _store(hold, joined, joined.look)
     except Conflict as error:
         if error.code != "upload_complete":  # another process has done it in this moment

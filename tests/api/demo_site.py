@@ -21,6 +21,7 @@ def main() -> None:
         "closed": make_phase(**limits | past),
         "tight": make_phase(**limits | {"quota_per_day": 1}),
         "small": make_phase(**limits | {"max_checkpoint_bytes": 1000}),
+        "huge": make_phase(**limits | {"max_checkpoint_bytes": 2 * 2**30}),
         "foreign": make_phase(**limits),
     }
     for name, phase in phases.items():
