@@ -14,6 +14,7 @@ FIELDS = {
     MailKind.SUBMISSION: "mail_submissions",
     MailKind.ANNOUNCEMENT: "mail_announcements",
     MailKind.INVITATION: "mail_invitations",
+    MailKind.OPERATIONS: "mail_operations",
 }
 _SALT = "competitions.mail.unsubscribe"
 

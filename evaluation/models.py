@@ -225,3 +225,25 @@ class FirstPicture(models.Model):
 
     def __str__(self) -> str:
         return f"{self.run_id}"
+
+
+class WorkerOutage(models.Model):
+    """A time in which submissions waited in a queue and no worker was there for it."""
+
+    queue = models.CharField(_("queue"), max_length=60)
+    started_at = models.DateTimeField(_("started at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True, blank=True)
+
+    class Meta:
+        verbose_name = _("time without workers")
+        verbose_name_plural = _("times without workers")
+        ordering = ["-started_at"]
+        constraints = [
+            # However many sweepers notice it, it is told once.
+            models.UniqueConstraint(
+                name="outage_once_at_a_time", fields=["queue"], condition=Q(ended_at__isnull=True)
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.queue}, {self.started_at:%Y-%m-%d %H:%M}"

@@ -70,7 +70,9 @@ def unattended_queues() -> set[str]:
     """Return the queues that no worker has been there for, longer than anybody should wait."""
     names = {queue_of(status) for status in _WAITING}
     recent = Worker.objects.filter(seen_at__gt=Now() - PATIENCE)
-    return names - {queue for queues in recent.values_list("queues", flat=True) for queue in queues}
+    # One without a sandbox takes nothing, however often it starts anew.
+    able = [row.queues for row in recent if row.sandbox_check.get("is_ok") is not False]
+    return names - {queue for queues in able for queue in queues}
 
 
 def waits_in_vain(submission: Submission) -> bool:

@@ -21,6 +21,7 @@ from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
 from evaluation.board import rebuild_entry
 from evaluation.models import EvaluationRun, Outcome
+from evaluation.outages import watch_workers
 from evaluation.preparations import discard_upload, record_fault, remove_leftovers
 from evaluation.services import give_back
 from submissions import dispatch
@@ -49,6 +50,7 @@ def sweep() -> Swept:
     remove_broken_uploads()
     sweep_uploads()
     free_boards_of_the_cancelled()
+    watch_workers()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
 
 

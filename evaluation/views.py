@@ -24,6 +24,7 @@ from evaluation import gallery
 from evaluation.check_page import check_of
 from evaluation.comparison import best_before
 from evaluation.models import EvaluationRun, FirstPicture, Output
+from evaluation.queues import waits_in_vain
 from evaluation.score_cards import readable_parts
 from submissions import services
 from submissions.models import Submission
@@ -165,6 +166,7 @@ def _state_context(user: Viewer, submission: Submission) -> dict[str, Any]:
         "phase": submission.phase,
         "competition": submission.phase.competition,
         "place": place_of(submission),
+        "waits_in_vain": waits_in_vain(submission),
         "is_manager": is_manager,
         "can_cancel": is_manager and submission.status in sources_of(Status.CANCELLED),
         "stages": stages_of(submission),

@@ -17,6 +17,7 @@ class MailKind(models.TextChoices):
     SUBMISSION = "submission", _("A submission has ended")
     ANNOUNCEMENT = "announcement", _("Announcement")
     INVITATION = "invitation", _("Invitation to a team")
+    OPERATIONS = "operations", _("Trouble with the platform")
 
 
 class OutgoingMailQuerySet(models.QuerySet["OutgoingMail"]):

@@ -3,8 +3,9 @@
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import OuterRef, QuerySet, Subquery, UUIDField
 from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext
@@ -12,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import person
 from competitions.templatetags.scores import NOTHING
-from evaluation.models import Worker
+from evaluation.models import EvaluationRun, Outcome, Worker
 
 # As `evaluation.sandbox.walls.WALLS` names them.
 WALLS = {
@@ -53,13 +54,17 @@ WALLS = {
 
 @admin.register(Worker)
 class WorkerAdmin(admin.ModelAdmin[Worker]):
-    list_display = ("name", "is_online", "is_tight", "seen_at", "version", "device", "threads")
+    list_display = (
+        *("name", "is_online", "is_tight", "seen_at", "queues_shown", "doing"),
+        *("version", "device", "threads"),
+    )
     fields = readonly_fields = (
         "name",
         "version",
         "device",
         "threads",
-        "queues",
+        "queues_shown",
+        "doing",
         "started_at",
         "seen_at",
         "ended_at",
@@ -72,7 +77,14 @@ class WorkerAdmin(admin.ModelAdmin[Worker]):
         css = {"all": ["css/reference-set.css"]}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Worker]:
-        return Worker.objects.with_presence()
+        """Add what each is doing, which follows from the runs that are open."""
+        busy = EvaluationRun.objects.filter(outcome=Outcome.RUNNING, worker=OuterRef("name"))
+        found: QuerySet[Worker] = Worker.objects.with_presence().annotate(
+            doing_now=Subquery(
+                busy.order_by("-pk").values("submission")[:1], output_field=UUIDField()
+            )
+        )
+        return found
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return person(request).is_superuser
@@ -92,6 +104,17 @@ class WorkerAdmin(admin.ModelAdmin[Worker]):
     @admin.display(description=_("online"), boolean=True)
     def is_online(self, worker: Any) -> bool:
         return bool(worker.is_online)
+
+    @admin.display(description=_("queues"))
+    def queues_shown(self, worker: Worker) -> str:
+        return ", ".join(worker.queues)
+
+    @admin.display(description=_("works on"))
+    def doing(self, worker: Any) -> SafeString | str:
+        if not worker.is_online or worker.doing_now is None:
+            return NOTHING
+        url = reverse("admin:submissions_submission_change", args=[worker.doing_now])
+        return format_html('<a href="{}">{}</a>', url, str(worker.doing_now)[:8])
 
     @admin.display(description=_("sandbox is tight"), boolean=True)
     def is_tight(self, worker: Worker) -> bool | None:

@@ -94,7 +94,7 @@ def test_files_that_come_back_changed_are_found(monkeypatch: pytest.MonkeyPatch)
         lambda name, content: real(name, type(content)(b"something else")),
     )
     assert not found("storage").is_ok
-    left = list(Path(default_storage.path("checks")).iterdir())
+    left = list(Path(default_storage.path("doctor")).iterdir())
     assert left == [], "what the check wrote is gone"
 
 

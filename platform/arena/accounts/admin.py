@@ -91,7 +91,14 @@ class UserAdmin(ForAdministrators, DjangoUserAdmin[User]):
         (_("How we speak to them"), {"fields": ("language", "time_zone")}),
         (
             _("What we write to them about"),
-            {"fields": ("mail_submissions", "mail_announcements", "mail_invitations")},
+            {
+                "fields": (
+                    "mail_submissions",
+                    "mail_announcements",
+                    "mail_invitations",
+                    "mail_operations",
+                )
+            },
         ),
         (_("Dates"), {"fields": ("last_login", "date_joined")}),
     )

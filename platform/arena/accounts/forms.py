@@ -128,10 +128,13 @@ class PreferencesForm(forms.ModelForm[User]):
             "mail_submissions",
             "mail_announcements",
             "mail_invitations",
+            "mail_operations",
         )
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
+        if not self.instance.is_staff:
+            del self.fields["mail_operations"]
         offered = sorted(offered_codes())
         if len(offered) > 1:
             names = [(code, get_language_info(code)["name_local"]) for code in offered]

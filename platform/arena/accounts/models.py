@@ -21,6 +21,8 @@ class User(AbstractUser):
     mail_submissions = models.BooleanField(_("when a submission of my team ends"), default=True)
     mail_announcements = models.BooleanField(_("when organizers announce something"), default=True)
     mail_invitations = models.BooleanField(_("when a team invites me"), default=True)
+    # Only who organizes or administers is ever written to about this.
+    mail_operations = models.BooleanField(_("when no worker is online"), default=True)
 
     class Meta(AbstractUser.Meta):
         constraints = [

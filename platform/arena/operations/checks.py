@@ -125,7 +125,7 @@ def _storage_answers() -> Finding:
 def _storage() -> Finding:
     """Write, read and remove a file."""
     content = os.urandom(64)
-    name = default_storage.save(f"checks/{os.getpid()}-{time.time_ns()}", ContentFile(content))
+    name = default_storage.save(f"doctor/{os.getpid()}-{time.time_ns()}", ContentFile(content))
     try:
         with default_storage.open(name) as stored:
             is_same = stored.read() == content
