@@ -61,8 +61,12 @@ class SubmissionDetailOut(SubmissionOut):
     def get_card(self, submission: Submission) -> Any:
         if self.run is None or self.run.card is None:
             return None
+        address = reverse("score-card-schema")
         parts = readable_parts(
-            self.run.card, may_see_pairs=self.shows_images, is_organizer=self.is_organizer
+            self.run.card,
+            may_see_pairs=self.shows_images,
+            is_organizer=self.is_organizer,
+            schema_url=self.context["request"].build_absolute_uri(address),
         )
         return keep_finite(parts)
 

@@ -17,5 +17,6 @@ submission = [
 
 urlpatterns = [
     path("submissions/", my_submissions.my_submissions, name="my-submissions"),
+    path("score-card.schema.json", views.score_card_schema, name="score-card-schema"),
     path("submissions/<uuid:uuid>/", include(submission)),
 ]

@@ -9,8 +9,9 @@ from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.urls import reverse
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
+from django.views.decorators.cache import cache_control, never_cache
 from django.views.decorators.http import require_POST, require_safe
 from django_htmx.http import HttpResponseStopPolling
 
@@ -26,6 +27,7 @@ from evaluation.comparison import best_before
 from evaluation.models import EvaluationRun, FirstPicture, Output
 from evaluation.queues import waits_in_vain
 from evaluation.score_cards import readable_parts
+from styletransfer.card_schema import read_schema
 from submissions import services
 from submissions.models import Submission
 from submissions.stages import stages_of
@@ -126,10 +128,18 @@ def score_card(request: HttpRequest, uuid: UUID) -> HttpResponse:
         run.card,
         may_see_pairs=policies.may_see_outputs(request.user, found.phase),
         is_organizer=policies.is_organizer(request.user, found.phase.competition),
+        schema_url=request.build_absolute_uri(reverse("score-card-schema")),
     )
     response = JsonResponse(card, json_dumps_params={"indent": 2})
     response["Content-Disposition"] = f'attachment; filename="score-card-{found.pk}.json"'
     return response
+
+
+@cache_control(public=True, max_age=3600)
+@require_safe
+def score_card_schema(_request: HttpRequest) -> HttpResponse:
+    """Publish what score cards look like."""
+    return HttpResponse(read_schema(), content_type="application/schema+json")
 
 
 @never_cache

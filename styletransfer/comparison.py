@@ -68,7 +68,7 @@ def _require_same(first: ScoreCard, second: ScoreCard) -> int:
                 raise NotComparable(
                     f"the cards are of different {what}: {ours[name][:12]} and {theirs[name][:12]}"
                 )
-        _require_equal_parts(ours["extractors"], theirs["extractors"], "networks for")
+        _require_equal_parts(_networks(first), _networks(second), "networks for")
         _require_equal_parts(_versions(first), _versions(second), "versions of")
         return int(ours["references_sha256"][:16], 16)
     except (AttributeError, KeyError, TypeError, ValueError) as error:
@@ -81,6 +81,10 @@ def _require_equal_parts(ours: Mapping[str, Any], theirs: Mapping[str, Any], wha
     for name in ours.keys() & theirs.keys():
         if ours[name] != theirs[name]:
             raise NotComparable(f"the cards were made with different {what} {name}")
+
+
+def _networks(card: ScoreCard) -> Mapping[str, Any]:
+    return {role: each["sha256"] for role, each in card.provenance["extractors"].items()}
 
 
 def _versions(card: ScoreCard) -> Mapping[str, Any]:

@@ -2,12 +2,25 @@
 
 import os
 import platform
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-import numpy as np
 import torch
 
 from styletransfer.devices import CPU, describe_device
+
+# Between a checkpoint and its scores; torch, whose build decides about the last bits, stands apart.
+LIBRARIES = (
+    "stylearena",
+    "numpy",
+    "scipy",
+    "pillow",
+    "torchvision",
+    "pytorch-fid",
+    "safetensors",
+    "onnx",
+    "onnxruntime",
+)
 
 
 def make_deterministic(threads: int = 1) -> None:
@@ -45,10 +58,17 @@ def _cudnn_version() -> int | None:
     return torch.backends.cudnn.version()  # type: ignore[no-untyped-call, no-any-return]
 
 
-def versions() -> dict[str, str]:
+def versions() -> dict[str, Any]:
     """Name the other software a score was made with."""
     return {
         "python": platform.python_version(),
-        "numpy": np.__version__,
         "machine": platform.machine(),
+        "libraries": {name: _version_of(name) for name in LIBRARIES},
     }
+
+
+def _version_of(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"

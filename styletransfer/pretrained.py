@@ -95,10 +95,23 @@ def find_weights(
     paths, hashes = [], []
     for file in FILES[name]:
         path = _find_file(file, weights_dir, on_progress)
-        status = path.stat()
         paths.append(path)
-        hashes.append(_check(file, path, status.st_size, status.st_mtime_ns))
+        hashes.append(_hash_checked(file, path))
     return paths, ExtractorPin(name, combine_hashes(hashes))
+
+
+def hash_files(name: str, *, weights_dir: Path | None = None) -> dict[str, str]:
+    """Return the SHA-256 of each file of weights, by its name; surrogates have none.
+
+    Raises:
+        WeightsUnavailable, WeightsMismatch: as ``find_weights``.
+    """
+    if is_surrogate(name):
+        return {}
+    paths, _ = find_weights(name, weights_dir=weights_dir)
+    return {
+        file.name: _hash_checked(file, path) for file, path in zip(FILES[name], paths, strict=True)
+    }
 
 
 def combine_hashes(hashes: Sequence[str]) -> str:
@@ -127,6 +140,11 @@ def _find_file(file: PublishedFile, weights_dir: Path | None, on_progress: Progr
 def _cache_folder() -> Path:
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "stylearena" / "weights"
+
+
+def _hash_checked(file: PublishedFile, path: Path) -> str:
+    status = path.stat()
+    return _check(file, path, status.st_size, status.st_mtime_ns)
 
 
 @lru_cache(maxsize=16)

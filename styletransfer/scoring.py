@@ -3,13 +3,11 @@
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from styletransfer.calibration import calibrate
-from styletransfer.determinism import arithmetic, versions
+from styletransfer.determinism import arithmetic
 from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import ShapeMismatch, TooFewSamples
-from styletransfer.inception import FEATURES
 from styletransfer.output_meter import OutputMeter, Prepared, seed_of
 from styletransfer.perceptual_values import PerceptualReferences, recall_lpips_features
 from styletransfer.pinned import (
@@ -19,7 +17,7 @@ from styletransfer.pinned import (
     open_vgg,
     require_pin,
 )
-from styletransfer.pretrained import is_surrogate
+from styletransfer.provenance import Origin
 from styletransfer.references import (
     Progress,
     count_contents,
@@ -36,7 +34,6 @@ from styletransfer.sensitivity import (
 )
 from styletransfer.set_values import SetReferences, preparations_of, recall_set_references
 from styletransfer.values import (
-    METRICS,
     ExtractorPin,
     Image,
     Recipe,
@@ -134,11 +131,17 @@ class Scorer:
             WeightsUnavailable, WeightsMismatch, DegenerateAnchor: as ``prepare``.
         """
         prepared = self.prepare()
-        return OutputMeter(
-            prepared,
-            seed=self.seed(checkpoint_sha256),
-            provenance=self._provenance(checkpoint_sha256, prepared),
+        seed = self.seed(checkpoint_sha256)
+        origin = Origin(
+            self._recipe,
+            self._recipe_sha256,
+            self._references,
+            self._pins,
+            self._weights_dir,
+            prepared.arithmetic,
+            prepared.batch,
         )
+        return OutputMeter(prepared, seed=seed, provenance=origin.describe(checkpoint_sha256, seed))
 
     def score(
         self,
@@ -200,24 +203,3 @@ class Scorer:
         pin = self._pins["lpips"]
         network = open_lpips(pin, self._weights_dir, self._device)
         return recall_lpips_features(self._references, network, pin, self._cache_dir, advance)
-
-    def _provenance(self, checkpoint_sha256: str, prepared: Prepared) -> dict[str, Any]:
-        reals, pairs = len(self._references.reals), len(self._references.pairs)
-        return {
-            "checkpoint_sha256": checkpoint_sha256,
-            "recipe_sha256": self._recipe_sha256,
-            "references_sha256": self._references.sha256,
-            "discriminator_sha256": self._recipe.discriminator_sha256,
-            "extractors": {
-                role: {**pin.to_json(), "is_surrogate": is_surrogate(pin.name)}
-                for role, pin in self._pins.items()
-            },
-            "metric_versions": {key: METRICS[key].version for key in self._recipe.measured},
-            "pairs": pairs,
-            "reals": reals,
-            # Biased upwards: comparable only with values of the same counts.
-            "fid_low_n": min(pairs, reals) <= FEATURES,
-            "batch": prepared.batch,
-            **prepared.arithmetic,
-            **versions(),
-        }

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.card_schema import SCHEMA_ID
 from styletransfer.errors import InvalidRecipe, InvalidScoreCard
 
 Image = NDArray[np.uint8]
@@ -47,6 +48,9 @@ class MetricSpec:
         high: the largest value it can have; None for infinity.
         source: what it is a property of: the ``outputs``, or the ``run`` of the generator. Those of
             runs differ a little from run to run; cards hold them as measurements, not as scores.
+        convention: how it is computed, in a few words that stay the same as long as the version
+            does; what a recipe chooses stands in braces.
+        unit: of the value; None for a pure number.
         interval: what ``Estimate.low`` and ``high`` mean: a 95 % ``confidence`` interval from
             resampled pairs, a resampling ``spread``, or ``none``.
     """
@@ -61,48 +65,137 @@ class MetricSpec:
     high: float | None = None
     interval: Literal["confidence", "spread", "none"] = "confidence"
     source: Literal["outputs", "run"] = "outputs"
+    convention: str = ""
+    unit: str | None = None
 
 
-def _pair_metric(key: str, title: str, needs: str) -> MetricSpec:
-    return MetricSpec(key, 1, "lower", True, frozenset(needs.split()), title)
+def _pair_metric(key: str, title: str, needs: str, convention: str) -> MetricSpec:
+    named = frozenset(needs.split())
+    return MetricSpec(key, 1, "lower", True, named, title, convention=convention)
 
 
 def _set_metric(
     key: str,
     title: str,
+    convention: str,
     needs: str = "inception",
     *,
     low: float | None = 0.0,
     interval: Literal["spread", "none"] = "spread",
 ) -> MetricSpec:
     named = frozenset(needs.split())
-    return MetricSpec(key, 1, "lower", False, named, title, low=low, interval=interval)
+    return MetricSpec(
+        key, 1, "lower", False, named, title, low=low, interval=interval, convention=convention
+    )
 
 
-def _run_metric(key: str, title: str) -> MetricSpec:
-    return MetricSpec(key, 1, "lower", False, frozenset(), title, interval="none", source="run")
+def _run_metric(key: str, title: str, convention: str, unit: str | None) -> MetricSpec:
+    return MetricSpec(
+        key,
+        1,
+        "lower",
+        False,
+        frozenset(),
+        title,
+        interval="none",
+        source="run",
+        convention=convention,
+        unit=unit,
+    )
 
 
 METRICS: Mapping[str, MetricSpec] = {
     spec.key: spec
     for spec in (
-        _pair_metric("content", "Content loss", "vgg"),
-        _pair_metric("style", "Style loss", "vgg"),
-        _pair_metric("adversarial", "Adversarial loss", "discriminator"),
-        _pair_metric("total", "Total loss", "vgg"),
-        _set_metric("fid_pytorch", "FID (pytorch-fid)"),
-        _pair_metric("content_relative", "Content loss relative to style paste", "vgg"),
-        _pair_metric("style_relative", "Style loss relative to identity", "vgg"),
-        _set_metric("fid_clean", "FID (clean-fid)"),
-        _set_metric("kid", "KID", low=None),
-        _set_metric("mifid", "MiFID", interval="none"),
-        MetricSpec("ssim", 1, "higher", True, frozenset(), "SSIM to the content", low=-1, high=1),
-        _pair_metric("cfsd", "CFSD", "vgg"),
-        _pair_metric("lpips", "LPIPS to the content", "lpips"),
-        _set_metric("artfid", "ArtFID", "inception lpips", low=1.0, interval="none"),
-        _run_metric("ms_per_image", "Milliseconds per image"),
-        _run_metric("parameters", "Parameters"),
-        _run_metric("peak_memory", "Peak memory"),
+        _pair_metric(
+            "content",
+            "Content loss",
+            "vgg",
+            "half the squared distance of VGG-19 {recipe.content_layer} (Gatys et al. 2016)",
+        ),
+        _pair_metric(
+            "style",
+            "Style loss",
+            "vgg",
+            "squared distance of VGG-19 Gram matrices, {recipe.normalization} (Gatys et al. 2016)",
+        ),
+        _pair_metric(
+            "adversarial",
+            "Adversarial loss",
+            "discriminator",
+            "LSGAN generator loss, mean over patches (Mao et al. 2017)",
+        ),
+        _pair_metric(
+            "total",
+            "Total loss",
+            "vgg",
+            "{recipe.alpha:g} content + {recipe.beta:g} style + {recipe.gamma:g} adversarial",
+        ),
+        _set_metric("fid_pytorch", "FID (pytorch-fid)", "pytorch-fid 0.3.0 preprocessing"),
+        _pair_metric(
+            "content_relative",
+            "Content loss relative to style paste",
+            "vgg",
+            "content / content of the style image as output",
+        ),
+        _pair_metric(
+            "style_relative",
+            "Style loss relative to identity",
+            "vgg",
+            "style / style of the content image as output",
+        ),
+        _set_metric("fid_clean", "FID (clean-fid)", "clean-fid preprocessing, mode clean"),
+        _set_metric(
+            "kid",
+            "KID",
+            "unbiased, cubic kernel, no subsets; pytorch-fid 0.3.0 preprocessing",
+            low=None,
+        ),
+        _set_metric(
+            "mifid",
+            "MiFID",
+            "fid_pytorch / memorization distance below 0.1 (Bai et al. 2021)",
+            interval="none",
+        ),
+        MetricSpec(
+            "ssim",
+            1,
+            "higher",
+            True,
+            frozenset(),
+            "SSIM to the content",
+            low=-1,
+            high=1,
+            convention="RGB, 11 x 11 Gaussian window of sigma 1.5 (Wang et al. 2004)",
+        ),
+        _pair_metric(
+            "cfsd",
+            "CFSD",
+            "vgg",
+            "self-similarity of VGG-19 {recipe.content_layer} (Chung et al. 2024)",
+        ),
+        _pair_metric(
+            "lpips",
+            "LPIPS to the content",
+            "lpips",
+            "LPIPS 0.1 on AlexNet, not resized (Zhang et al. 2018)",
+        ),
+        _set_metric(
+            "artfid",
+            "ArtFID",
+            "(1 + lpips) (1 + fid_pytorch) (Wright and Ommer 2022)",
+            "inception lpips",
+            low=1.0,
+            interval="none",
+        ),
+        _run_metric(
+            "ms_per_image",
+            "Milliseconds per image",
+            "median wall time, the first image left out",
+            "ms",
+        ),
+        _run_metric("parameters", "Parameters", "weights that were loaded", None),
+        _run_metric("peak_memory", "Peak memory", "added to the idle process, at most", "byte"),
     )
 }
 
@@ -354,6 +447,7 @@ class ScoreCard:
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON values."""
         return {
+            "$schema": SCHEMA_ID,
             "scores": {key: estimate.to_json() for key, estimate in self.scores.items()},
             "scores_sha256": self.scores_sha256,
             "per_pair": {key: list(values) for key, values in self.per_pair.items()},
@@ -398,6 +492,7 @@ class ScoreCard:
             measurements=dict(data["measurements"]),
             provenance=dict(data["provenance"]),
             flags=tuple(dict(flag) for flag in data.get("flags", ())),
+            guards={str(key): dict(found) for key, found in data.get("guards", {}).items()},
         )
 
 

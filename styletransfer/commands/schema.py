@@ -1,14 +1,14 @@
 """``schema``: print what a score card looks like."""
 
 import argparse
-from importlib.resources import files
 from typing import Any
+
+from styletransfer.card_schema import read_schema
 
 EXAMPLE = """\
 example:
   %(prog)s > score_card.schema.json
 """
-FILE_NAME = "score_card.schema.json"
 
 
 def add_parser(commands: Any) -> None:
@@ -25,8 +25,3 @@ def add_parser(commands: Any) -> None:
 def run(_arguments: argparse.Namespace) -> None:
     """Print the schema."""
     print(read_schema(), end="")
-
-
-def read_schema() -> str:
-    """Return the JSON Schema of score cards, as text."""
-    return (files("styletransfer") / FILE_NAME).read_text()

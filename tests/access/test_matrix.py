@@ -62,6 +62,7 @@ def like(base: dict[str, str], **changes: str) -> dict[str, str]:
 # Pages. The competition is published; its pairs are hidden.
 PAGES = [
     Line("home", EVERYBODY),
+    Line("score-card-schema", EVERYBODY),
     Line("competition", EVERYBODY, "slug"),
     Line("board", EVERYBODY, "phase"),
     Line("board-csv", EVERYBODY, "phase"),

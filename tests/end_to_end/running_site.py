@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -26,9 +27,9 @@ from styletransfer.surrogates import BY_ROLE
 from tests.factories import *
 phase = make_phase(
     competition=make_competition(slug="%(slug)s"),
-    recipe=make_recipe(metrics=%(metrics)r),
     reference_set=make_reference_set(pairs=%(pairs)d, size=%(size)d, reals=4),
     extractors={role: extractor_pin(name) for role, name in BY_ROLE.items()},
+    recipe=make_recipe(**%(recipe)r),
     **%(limits)r
 )
 alice = User.objects.filter(username="alice").first() or make_user(username="alice")
@@ -45,13 +46,20 @@ class Site:
         self.phase = self.add_phase()
         self.token = deployment.manage("token", "alice").strip()
 
-    def add_phase(self, *, pairs: int = PAIRS, size: int = SIZE, **limits: Any) -> str:
+    def add_phase(
+        self,
+        *,
+        pairs: int = PAIRS,
+        size: int = SIZE,
+        recipe: Mapping[str, Any] | None = None,
+        **limits: Any,
+    ) -> str:
         limits = {"quota_concurrent": 20, "quota_per_day": 50, **limits}
         code = SETUP % {
             "pairs": pairs,
             "size": size,
+            "recipe": dict(recipe or {"metrics": METRICS}),
             "limits": limits,
-            "metrics": METRICS,
             "slug": uuid4().hex,
         }
         return self.deployment.manage("shell", "-v", "0", "-c", code).split()[-1]

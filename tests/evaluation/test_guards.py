@@ -16,7 +16,7 @@ from evaluation.runner import make_scorer
 from evaluation.sandbox import SandboxStopped, SandboxUnavailable, Stylised
 from evaluation.second_pass import make_second_pass
 from evaluation.worker import sandboxes
-from styletransfer.commands.schema import read_schema
+from styletransfer.card_schema import read_schema
 from styletransfer.errors import CheckpointRejected
 from styletransfer.second_pass import UNAVAILABLE, SecondPass, choose_order
 from styletransfer.values import ReferenceImages

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +18,8 @@ import pytest
 import torch
 
 from evaluation.demo.baselines import identity_baseline
+from styletransfer.card_schema import read_schema
 from styletransfer.commands.main import main
-from styletransfer.commands.schema import read_schema
 from styletransfer.comparison import NotComparable, compare_cards
 from styletransfer.discriminator import PatchGan, save_discriminator
 from styletransfer.errors import InvalidScoreCard
@@ -29,6 +30,7 @@ from styletransfer.scoring import Scorer, seed_of
 from styletransfer.second_pass import choose_order
 from styletransfer.surrogates import INCEPTION, PINS, VGG
 from styletransfer.values import (
+    METRICS,
     Image,
     Recipe,
     ReferenceImages,
@@ -379,9 +381,37 @@ def test_cards_of_other_networks_or_versions_are_not_compared(whole: dict[str, A
     with pytest.raises(NotComparable, match="different networks for vgg"):
         compare_cards(card, ScoreCard.from_json(other))
     other = json.loads(json.dumps(whole))
-    other["provenance"]["metric_versions"]["style"] = 9
+    other["provenance"]["metrics"]["style"]["version"] = 9
     with pytest.raises(NotComparable, match="different versions of style"):
         compare_cards(card, ScoreCard.from_json(other))
+
+
+def test_every_metric_says_how_it_is_computed(whole: dict[str, Any]) -> None:
+    told = whole["provenance"]["metrics"]
+    assert told.keys() == whole["scores"].keys()
+    assert told["fid_pytorch"]["convention"] == "pytorch-fid 0.3.0 preprocessing"
+    assert told["style"]["convention"] == (
+        "squared distance of VGG-19 Gram matrices, gatys (Gatys et al. 2016)"
+    )
+    assert told["total"]["convention"] == "0.0001 content + 2 style + 0.5 adversarial"
+    for spec in METRICS.values():
+        text = spec.convention.format(recipe=Recipe())
+        assert 0 < len(text) <= 80
+    names = ("checkpoint_sha256", "recipe_sha256", "references_sha256")
+    hashes = [whole["provenance"][name] for name in names]
+    assert whole["provenance"]["seed"] == str(seed_of(*hashes))
+    assert version("pytorch-fid") == "0.3.0"
+
+
+def test_cards_of_the_first_version_are_read_and_compared_still(whole: dict[str, Any]) -> None:
+    old = json.loads(json.dumps(whole))
+    del old["$schema"], old["guards"]
+    metrics = old["provenance"].pop("metrics")
+    old["provenance"]["metric_versions"] = {key: each["version"] for key, each in metrics.items()}
+    for extractor in old["provenance"]["extractors"].values():
+        del extractor["files"]
+    differences = compare_cards(ScoreCard.from_json(old), ScoreCard.from_json(whole))
+    assert {each.value for each in differences} == {0}
 
 
 def test_a_database_that_drops_decimals_changes_no_hash(whole: dict[str, Any]) -> None:
@@ -416,6 +446,8 @@ def test_the_schema_refuses_what_is_no_card(whole: dict[str, Any]) -> None:
     for broken in (
         {**card, "scores": {}},
         {**card, "scores_sha256": "x"},
+        {key: value for key, value in card.items() if key != "$schema"},
+        {**card, "provenance": {**card["provenance"], "seed": 1}},
         {**card, "extra": 1},
         {**card, "scores": {"content": {"value": "1", "low": None, "high": None}}},
         {key: value for key, value in card.items() if key != "provenance"},

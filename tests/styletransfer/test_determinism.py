@@ -43,7 +43,8 @@ def test_what_decides_about_the_last_bits_is_named() -> None:
         "threads": torch.get_num_threads(),
         "device": "cpu",
     }
-    assert set(versions()) == {"python", "numpy", "machine"}
+    assert set(versions()) == {"python", "machine", "libraries"}
+    assert versions()["libraries"].keys() >= {"stylearena", "numpy", "onnxruntime"}
     json.dumps(arithmetic() | versions())
 
 

@@ -400,7 +400,9 @@ def test_provenance_names_all_that_went_in(cards: dict[str, ScoreCard]) -> None:
         "name": VGG,
         "sha256": PINS[VGG].sha256,
         "is_surrogate": True,
+        "files": {},
     }
+    assert provenance["metrics"].keys() == cards["other"].scores.keys()
     assert provenance["torch"] == torch.__version__
     assert provenance["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
     assert (provenance["threads"], provenance["fid_low_n"]) == (1, True)
