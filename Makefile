@@ -1,14 +1,16 @@
 # The commands of a newcomer: `make demo` and `make test`. README.md says what they need.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: help demo run test check bench baseline screenshots
+.PHONY: help demo run test check fuzz bench baseline screenshots
 export PORT TORCH_INDEX_URL
 PYTHON := .venv/bin/python
+FUZZ_SECONDS ?= 60
 
 help:
 	@echo 'make demo      install, start everything, fill in and score a demo competition (Ctrl-C stops it)'
 	@echo 'make run       the same without demo data'
 	@echo 'make test      install what the tests need and run them'
+	@echo 'make fuzz      throw bent files at the readers of uploads for a minute: FUZZ_SECONDS=600'
 	@echo 'make check     style, types, import rules, templates, translations, missing migrations'
 	@echo 'make bench     measure this machine, and this project beside other tools: ARGS=--help'
 	@echo 'make screenshots  take a picture of every page into var/screenshots'
@@ -27,6 +29,10 @@ test:
 	@scripts/install test
 	@scripts/browser
 	@exec $(PYTHON) -m pytest $(ARGS)
+
+fuzz:
+	@scripts/install test
+	@ARENA_FUZZ_SECONDS=$(FUZZ_SECONDS) exec $(PYTHON) -m pytest --timeout=0 -q -s tests/fuzzing $(ARGS)
 
 check:
 	@scripts/install test

@@ -254,7 +254,7 @@ def _files() -> Iterator[Case]:
     yield _case("an empty graph", b"\x08\x08\x3a\x00", "corrupt_file", "no_graph")
     deep = b""
     for _ in range(1_000):  # nested messages
-        deep = b"\x3a" + _varint(len(deep)) + deep
+        deep = b"\x3a" + varint(len(deep)) + deep
     yield _case("1,000 messages in one another", b"\x08\x08" + deep, "corrupt_file")
     lies: dict[str, tuple[TensorProto, str]] = {
         "fewer bytes than its shape": (_tensor(dims=[1, 3, 9, 9], raw=b"\0" * 12), "corrupt_file"),
@@ -293,7 +293,8 @@ def _tensor(dims: list[int], raw: bytes) -> TensorProto:
     return TensorProto(data_type=TensorProto.FLOAT, dims=dims, raw_data=raw)
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """Write a number as protobuf does."""
     out = b""
     while value >= 0x80:
         out, value = out + bytes([value & 0x7F | 0x80]), value >> 7
