@@ -120,8 +120,10 @@ def count_weights(header: Header) -> int:
     return count_elements(entry.shape for entry in header.entries.values())
 
 
-def shorten(name: str) -> str:
+def shorten(name: str | bytes) -> str:
     """Make a name out of an untrusted file fit to be shown."""
+    if isinstance(name, bytes):  # what protobuf gives where a name is not UTF-8
+        name = name.decode("utf-8", "replace")
     printable = "".join(c if c.isprintable() else "?" for c in name[:100])
     return printable.encode("utf-8", "replace").decode()
 

@@ -46,7 +46,6 @@ _ARCHITECTURE = ARCHITECTURES["transformer_net"]
 def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None:
     """Try a few inputs, always the same, or new ones until the time is over."""
 
-    @given(strategy)
     def tried(value: Any) -> None:
         with _no_hang():
             check(value)
@@ -55,12 +54,13 @@ def fuzz(strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None
         deadline=None, database=None, print_blob=True, suppress_health_check=list(HealthCheck)
     )
     if not _SECONDS:
-        settings(plain, max_examples=_A_FEW, derandomize=True)(tried)()
+        settings(plain, max_examples=_A_FEW, derandomize=True)(given(strategy)(tried))()
         return
     end = time.monotonic() + _SECONDS / _TARGETS
     rounds = 0
     while time.monotonic() < end:
-        settings(plain, max_examples=_A_ROUND)(tried)()
+        a_round = given(strategy)(lambda value: tried(value))  # each function is decorated once
+        settings(plain, max_examples=_A_ROUND)(a_round)()
         rounds += 1
     print(f"{rounds} rounds of {_A_ROUND}")
 

@@ -30,10 +30,16 @@ def _stylise_all(control, job):
     from styletransfer.errors import CheckpointRejected
     from styletransfer.inference import stylise, to_pixels
     from styletransfer.manifest import Manifest
+    from styletransfer.state_dict import ENVELOPE_BYTES, convert
 
     for begin, end, manifest in job.words["bundle"]:
         try:
-            generator = load_generator(job.checkpoint[begin:end], Manifest.model_validate(manifest))
+            data = job.checkpoint[begin:end]
+            if manifest["format"] == "state_dict":
+                safe = memoryview(bytearray(len(data) + ENVELOPE_BYTES))
+                data = safe[: convert(data, safe)]
+                manifest = manifest | {"format": "safetensors"}
+            generator = load_generator(data, Manifest.model_validate(manifest))
             for content in job.contents:
                 to_pixels(stylise(generator, content, content))
             said = {"code": "accepted", "facts": {}}

@@ -156,6 +156,8 @@ def _programs() -> Iterator[Case]:
     for name, each in more.items():
         label = name.encode("unicode_escape")[:24].decode()
         yield _graph(f"operator {label!r}", "unsupported_operator", nodes=[each])
+    garbled = written(model([node("Identity")])).replace(b"Identity", b"\x80dentity")
+    yield _case("an operator that is not UTF-8", garbled, "unsupported_operator")
     for domain in ("com.microsoft", "com.microsoft.nchwc", "ai.onnx.ml", "mine", "../lib.so"):
         each = node("PyOp" if domain == "mine" else "Relu", domain=domain)
         yield _graph(f"domain {domain}", "unsupported_operator", nodes=[each])
@@ -305,6 +307,8 @@ def varint(value: int) -> bytes:
 def _interfaces() -> Iterator[Case]:
     """Yield graphs with other inputs and outputs than a generator has."""
     wrong = "wrong_inputs"
+    garbled = written(model()).replace(b"content", b"\xff\xfentent")
+    yield _case("an input that is not UTF-8", garbled, wrong, "names")
     yield _graph(
         "an input of another name",
         wrong,

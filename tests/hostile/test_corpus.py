@@ -21,7 +21,7 @@ from styletransfer.errors import REFUSALS, CheckpointRejected
 from styletransfer.sniff import HEAD_BYTES, sniff
 from submissions.failures import Failure
 from tests.evaluation.sandbox.processes import owned_by, wait_for
-from tests.hostile import onnx_cases, other_cases, safetensors_cases
+from tests.hostile import onnx_cases, other_cases, pickle_cases, safetensors_cases
 from tests.hostile.bundle import Ending, run_all
 from tests.hostile.case import ACCEPTED, SHAPE, Bait, Case
 
@@ -29,7 +29,12 @@ _LIMITS = Limits(wall_s=30, memory_bytes=1 << 30)
 _SLOW = Limits(wall_s=2, memory_bytes=1 << 30)
 _TAIL_BYTES = 65_536
 _BUNDLE = 60
-CASES = [*safetensors_cases.cases(), *onnx_cases.cases(), *other_cases.cases()]
+CASES = [
+    *safetensors_cases.cases(),
+    *onnx_cases.cases(),
+    *pickle_cases.cases(),
+    *other_cases.cases(),
+]
 
 
 @pytest.fixture(scope="module")
@@ -84,11 +89,16 @@ def _refused_at_the_door(data: bytes) -> Ending | None:
 
 def _run_alone(pool: SandboxPool, case: Case, data: bytes, path: Path) -> Ending:
     path.write_bytes(data)
+    manifest = case.manifest
     pixels = np.random.default_rng(7).integers(0, 256, SHAPE).astype(np.uint8)
-    styles = pixels if len(case.manifest["inputs"]) == 2 else None
+    styles = pixels if len(manifest["inputs"]) == 2 else None
     limits = _SLOW if case.code == "too_slow" else _LIMITS
     try:
-        pool.run(GeneratorJob(path, case.manifest, pixels, styles), limits)
+        if manifest["format"] == "state_dict":
+            converted = path.with_suffix(".safetensors")
+            pool.convert(path, converted, wall_s=30)
+            path, manifest = converted, manifest | {"format": "safetensors"}
+        pool.run(GeneratorJob(path, manifest, pixels, styles), limits)
     except CheckpointRejected as error:
         return error.code, error.facts
     return ACCEPTED, {}
