@@ -10,6 +10,8 @@ from datetime import timedelta
 from pathlib import Path
 
 from django.conf import settings
+from django.core.cache import cache
+from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
 from django.utils.timezone import now
@@ -49,6 +51,7 @@ def sweep() -> Swept:
     close_abandoned_runs()
     remove_broken_uploads()
     sweep_uploads()
+    remove_broken_parts()
     free_boards_of_the_cancelled()
     watch_workers()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
@@ -102,6 +105,17 @@ def remove_broken_uploads() -> int:
                 path.unlink()
                 removed += 1
     return removed
+
+
+def remove_broken_parts() -> None:
+    """Once an hour, remove parts that a killed process left in an object storage."""
+    remove = getattr(default_storage, "remove_broken_parts", None)
+    if remove is None or not cache.add("broken parts removed", True, timeout=3600):
+        return
+    try:
+        remove(begun_before=now() - LONGEST_UPLOAD)
+    except OSError:
+        log.warning("could not look for broken parts", exc_info=True)
 
 
 def retry_faults() -> int:

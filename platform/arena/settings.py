@@ -233,8 +233,22 @@ CACHES = {
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
 STATICFILES_DIRS = [resource_dir("static")]
+# Named, a bucket has the files instead of MEDIA_ROOT. The names are those of Amazon's own tools.
+AWS_STORAGE_BUCKET_NAME = env_str("AWS_STORAGE_BUCKET_NAME")
+AWS_S3_ENDPOINT_URL = env_str("AWS_S3_ENDPOINT_URL") or None
+AWS_S3_REGION_NAME = env_str("AWS_S3_REGION_NAME") or None
+AWS_S3_ADDRESSING_STYLE = env_str("AWS_S3_ADDRESSING_STYLE") or None
+AWS_LOCATION = env_str("AWS_LOCATION")
+AWS_S3_ACCESS_KEY_ID = env_str("AWS_ACCESS_KEY_ID") or None
+AWS_S3_SECRET_ACCESS_KEY = env_secret("AWS_SECRET_ACCESS_KEY") or None
 STORAGES = {
-    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "default": {
+        "BACKEND": (
+            "arena.object_storage.ObjectStorage"
+            if AWS_STORAGE_BUCKET_NAME
+            else "django.core.files.storage.FileSystemStorage"
+        )
+    },
     "staticfiles": {
         "BACKEND": (
             "django.contrib.staticfiles.storage.StaticFilesStorage"
