@@ -28,6 +28,9 @@ os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "1"
 # that tests start there are no cores to spare. Read when torch is imported.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# The wheel of onnxruntime reads it when it is imported, by some tests before our own module.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
 # Golden values and other quick tests first: what is broken shows early.
 ORDER = (
     "styletransfer",
