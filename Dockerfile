@@ -3,10 +3,11 @@
 FROM python:3.11-slim-bookworm
 
 # bubblewrap makes the sandbox that generators run in; Debian 12 has 0.8, the oldest that will do.
+# pg_dump is for backups; Debian 12's, 15, copies the server that docker-compose.yml names.
 # No version is named: Debian keeps only the one with the latest security fixes.
 # hadolint ignore=DL3008
 RUN apt-get update \
-    && apt-get install --yes --no-install-recommends bubblewrap \
+    && apt-get install --yes --no-install-recommends bubblewrap postgresql-client \
     && rm -rf /var/lib/apt/lists/*
 
 # The folders exist before the volumes do: a new named volume takes over their owner.

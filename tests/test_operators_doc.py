@@ -3,11 +3,7 @@
 import ast
 import re
 import shlex
-import sqlite3
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 from django.core.management import get_commands
 
@@ -99,17 +95,3 @@ def test_figures_in_the_text_are_the_codes() -> None:
     assert "1, 5 and 15 minutes, then 1, 4, 12, 24 and 24 hours" in " ".join(TEXT.split())
     last = slots.FIRST_UID + slots.COUNT - 1
     assert f"from {slots.FIRST_UID} to {last}" in TEXT
-
-
-def test_the_copy_of_a_database_in_use_is_whole(tmp_path: Path) -> None:
-    found = re.search(r'python -c "(import sqlite3;[^"]*)"', TEXT)
-    assert found is not None
-    (tmp_path / "var").mkdir()
-    with sqlite3.connect(tmp_path / "var" / "db.sqlite3") as original:
-        original.execute("PRAGMA journal_mode=WAL")
-        original.execute("CREATE TABLE t (x)")
-        original.executemany("INSERT INTO t VALUES (?)", [(n,) for n in range(1000)])
-        original.commit()
-        subprocess.run([sys.executable, "-c", found[1]], cwd=tmp_path, check=True)
-    with sqlite3.connect(tmp_path / "copy.sqlite3") as copy:
-        assert copy.execute("SELECT count(*) FROM t").fetchone() == (1000,)
