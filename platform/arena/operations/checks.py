@@ -255,7 +255,7 @@ _REMEDIES: dict[str, Callable[[], str]] = {
     "storage": lambda: _("Look at the disk or the object store, and who may write there."),
     "sandbox": lambda: _("See docs/operators.md, Sandbox."),
     "weights": lambda: _("Run: manage.py fetch_weights"),
-    "disk": lambda: _("Make room: shorten ARENA_KEEP_OUTPUTS_DAYS, or take a larger disk."),
+    "disk": lambda: _("Make room, or take a larger disk."),
     "clock": lambda: _("Switch on time synchronisation (NTP) on both machines."),
     "workers": lambda: _("Start one; its log says why it ended."),
     "queues": lambda: _("Nobody takes what waits: look at the log of the workers."),
