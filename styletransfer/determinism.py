@@ -2,10 +2,12 @@
 
 import os
 import platform
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import torch
+from threadpoolctl import threadpool_info
 
 from styletransfer.devices import CPU, describe_device
 
@@ -47,11 +49,23 @@ def arithmetic(device: torch.device = CPU) -> dict[str, Any]:
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
+        "blas": _name_blas(),
         "device": describe_device(device),
     }
     if device.type == "cuda":
         named |= {"cuda": torch.version.cuda, "cudnn": _cudnn_version()}
     return named
+
+
+@cache
+def _name_blas() -> str:
+    """Name the kernels of NumPy's matrix products, which may be chosen by the environment too."""
+    found = {
+        " ".join(str(each.get(part)) for part in ("internal_api", "version", "architecture"))
+        for each in threadpool_info()
+        if each["user_api"] == "blas" and "numpy" in each["filepath"]
+    }
+    return ", ".join(sorted(found)) or "unknown"
 
 
 def _cudnn_version() -> int | None:

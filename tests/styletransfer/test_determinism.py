@@ -1,10 +1,12 @@
 """Flags that make torch repeat itself, and torchvision beside a torch it was not built for."""
 
 import json
+import os
 import subprocess
 import sys
 
 import torch
+from threadpoolctl import threadpool_info
 
 from styletransfer.determinism import arithmetic, versions
 from styletransfer.surrogates import VGG
@@ -36,8 +38,32 @@ def test_flags_and_threads_are_set_for_the_whole_process() -> None:
     assert found == [[True, True, False, False, False], 1]
 
 
+def openblas_kernels() -> list[str]:
+    """Ask the library itself, as it was loaded with NumPy."""
+    return [
+        f"{each['version']} {each['architecture']}"
+        for each in threadpool_info()
+        if each["internal_api"] == "openblas"
+    ]
+
+
+def test_the_kernels_that_the_environment_chooses_are_named() -> None:
+    command = "from styletransfer.determinism import arithmetic; print(arithmetic()['blas'])"
+    for kernels in ("Haswell", "Nehalem"):
+        done = subprocess.run(
+            [sys.executable, "-c", command],
+            env={**os.environ, "OPENBLAS_CORETYPE": kernels},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        assert done.stdout.split()[-1] == kernels
+
+
 def test_what_decides_about_the_last_bits_is_named() -> None:
-    assert arithmetic() == {
+    named = arithmetic()
+    assert named.pop("blas") in (f"openblas {each}" for each in openblas_kernels())
+    assert named == {
         "torch": torch.__version__,
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
