@@ -7,27 +7,49 @@ from competitions.board_table import Column
 from competitions.models.phase import Direction
 from competitions.people import Viewer
 from competitions.ranking import is_better
-from competitions.templatetags.scores import MINUS, score
+from competitions.templatetags.scores import MINUS, bound, score
 from evaluation.models import EvaluationRun, Outcome, Score, Stage
+from styletransfer.comparison import Difference, compare_cards
+from styletransfer.errors import StyleTransferError
+from styletransfer.values import ScoreCard
 from submissions.models import Submission
 from submissions.states import Status
 
 
 @dataclass(frozen=True)
 class Change:
-    """A score beside that of the team's best submission before; ``is_better`` None: equal."""
+    """A score beside that of the team's best submission before; ``is_better`` None: equal.
+
+    Attributes:
+        interval: ends of the 95 % interval of the difference, from resampling the pairs of both
+            together; None where there are no values of pairs.
+        is_shown: the interval leaves 0 out.
+    """
 
     before: float
     difference: str
     is_better: bool | None
+    interval: tuple[str, str] | None = None
+    is_shown: bool = False
 
 
 @dataclass(frozen=True)
 class Best:
     submission: Submission
     values: Mapping[str, float]
+    card: object = None
 
-    def change(self, column: Column, value: float) -> Change | None:
+    def differences(self, run: EvaluationRun) -> Mapping[str, Difference]:
+        """Compare the cards pair by pair; nothing where they can't be, as after a new recipe."""
+        try:
+            cards = ScoreCard.from_json(self.card), ScoreCard.from_json(run.card)
+            return {each.key: each for each in compare_cards(*cards)}
+        except StyleTransferError:
+            return {}
+
+    def change(
+        self, column: Column, value: float, difference: Difference | None = None
+    ) -> Change | None:
         """Compare one metric; None where the earlier one does not have it."""
         key = column.metric.key
         before = self.values.get(key)
@@ -38,7 +60,16 @@ class Best:
             return Change(before, written, None)
         sign = "+" if value > before else MINUS
         better = is_better(value, before, direction=column.direction)
-        return Change(before, f"{sign}{written}", better)
+        interval = None
+        if difference is not None and difference.low is not None:
+            interval = _signed(difference.low, key), _signed(difference.high, key)
+        is_shown = difference is not None and difference.better != "open"
+        return Change(before, f"{sign}{written}", better, interval, is_shown)
+
+
+def _signed(number: float | None, key: str) -> str:
+    written = str(bound(number, key))
+    return f"+{written}" if number is not None and number > 0 else written
 
 
 def best_before(submission: Submission, *, user: Viewer) -> Best | None:
@@ -64,4 +95,4 @@ def best_before(submission: Submission, *, user: Viewer) -> Best | None:
     if found is None:
         return None
     values = Score.objects.filter(run=found.run).values_list("metric", "value")
-    return Best(found.run.submission, dict(values))
+    return Best(found.run.submission, dict(values), found.run.card)

@@ -76,11 +76,14 @@ def scoring_run(submission: Submission) -> EvaluationRun | None:
 def score_lines(run: EvaluationRun, best: Best | None = None) -> list[ScoreLine]:
     """Return the scores in the order of the board's columns."""
     scores = {score.metric: score for score in Score.objects.filter(run=run)}
+    differences = best.differences(run) if best else {}
     lines = []
     for column in columns_of(run.submission.phase):
         score = scores.get(column.metric.key)
         if score is not None:
-            change = best.change(column, score.value) if best else None
+            change = None
+            if best:
+                change = best.change(column, score.value, differences.get(column.metric.key))
             lines.append(ScoreLine(column, score, change))
     return lines
 
