@@ -13,6 +13,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin, person
+from competitions.admin.lists import plain_list
 from competitions.admin.recipe_form import NORMALIZATIONS, RecipeForm
 from competitions.metric_texts import describe_metric
 from competitions.models import Preparation, ReferenceSet, ScoringRecipe
@@ -111,7 +112,7 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
     @admin.display(description=_("metrics"))
     def metrics_shown(self, recipe: ScoringRecipe) -> SafeString:
         titles = [(describe_metric(key).title,) for key in recipe.metrics]
-        return format_html('<ul class="plain">{}</ul>', format_html_join("", "<li>{}</li>", titles))
+        return plain_list(format_html_join("", "<li>{}</li>", titles))
 
     @admin.display(description=_("discriminator"))
     def discriminator_shown(self, recipe: ScoringRecipe) -> SafeString:

@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import OrganizerAdmin
+from competitions.admin.lists import plain_list
 from competitions.templatetags.scores import NOTHING, duration
 from evaluation.flag_texts import flag_lines
 from evaluation.models import EvaluationRun
@@ -101,7 +102,7 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
     def steps_shown(self, run: EvaluationRun) -> SafeString:
         rows = [(step_name(step), duration(seconds)) for step, seconds in run.steps.items()]
         lines = format_html_join("", "<li>{}: {}</li>", rows)
-        return format_html('<ul class="plain">{}</ul>', lines)
+        return plain_list(lines)
 
     @admin.display(description=_("versions"))
     def versions_shown(self, run: EvaluationRun) -> SafeString:
@@ -110,7 +111,7 @@ class RunAdmin(OrganizerAdmin[EvaluationRun]):
     @admin.display(description=_("what was noticed"))
     def flags_shown(self, run: EvaluationRun) -> SafeString:
         lines = format_html_join("", "<li>{}</li>", [(line,) for line in flag_lines(run)])
-        return format_html('<ul class="plain">{}</ul>', lines or NOTHING)
+        return plain_list(lines)
 
     @admin.display(description=_("log"))
     def log_shown(self, run: EvaluationRun) -> SafeString:

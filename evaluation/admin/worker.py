@@ -12,6 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions.admin.base import person
+from competitions.admin.lists import plain_list
 from competitions.templatetags.scores import NOTHING
 from evaluation.models import EvaluationRun, Outcome, Worker
 
@@ -135,6 +136,4 @@ class WorkerAdmin(admin.ModelAdmin[Worker]):
             (gettext("ok") if held else gettext("MISSING"), WALLS.get(wall, wall))
             for wall, held in stood.items()
         ]
-        return format_html(
-            '<ul class="plain">{}</ul>', format_html_join("", "<li>{}: {}</li>", rows)
-        )
+        return plain_list(format_html_join("", "<li>{}: {}</li>", rows))

@@ -165,9 +165,10 @@ def _try(profile: Profile, outside: _Outside) -> list[Finding]:
     try:
         sandbox.wait_ready(_READY_S)
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", fds))
-        sandbox.control.sendmsg([json.dumps(outside.task(profile)).encode()], [rights])
+        # While it waits: what has its task may be done before /proc is read.
         family = _family(sandbox.pid)
         owner = _outer_user(sandbox, family)
+        sandbox.control.sendmsg([json.dumps(outside.task(profile)).encode()], [rights])
         found = [*_rows(sandbox), owner]
         family |= _family(sandbox.pid)  # with what it left behind
     finally:

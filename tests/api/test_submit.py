@@ -295,10 +295,12 @@ def test_generators_that_others_exported_are_taken(
     assert entrant.submit(make_body(content)).status_code == 201
 
 
-def test_a_pickled_checkpoint_is_told_how_to_become_safetensors(
+def test_a_program_instead_of_weights_is_told_what_to_send(
     entrant: Entrant, real_inputs: Path
 ) -> None:
-    content = (real_inputs / "checkpoints" / "transformernet_nc16_candy.pth").read_bytes()
+    content = (
+        real_inputs / "checkpoints" / "transformernet_nc16_mosaic.torchscript.pt"
+    ).read_bytes()
     body = make_body(content, format="state_dict", architecture="transformer_net")
     detail = refused(entrant.submit(body), 400, "format_refused")["detail"]
     assert "safetensors" in detail

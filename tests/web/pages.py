@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 
+from evaluation.models import Worker
 from submissions.models import Submission
 from submissions.states import Status
 from tests.web.scene import PASSWORD, Scene
@@ -231,7 +232,7 @@ def admin_pages() -> list[PageCase]:
         label = f"{model._meta.app_label}_{model._meta.model_name}"
         name = f"admin-{model._meta.model_name}"
         for_organizers = model._meta.app_label in {"competitions", "submissions", "evaluation"}
-        who = "organizer" if for_organizers else "administrator"
+        who = "organizer" if for_organizers and model is not Worker else "administrator"
         cases += [
             PageCase(f"{name}-list", at(f"admin:{label}_changelist"), who),
             PageCase(name, _newest(model), who),

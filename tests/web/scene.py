@@ -26,7 +26,7 @@ from competitions.models import (
 )
 from competitions.policies import ORGANIZERS
 from competitions.services import publish_entry
-from evaluation.models import EvaluationRun, ImageScore, Output, Score
+from evaluation.models import EvaluationRun, ImageScore, Output, Score, Worker
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import (
@@ -238,7 +238,29 @@ def _make_small_things(scene: Scene) -> None:
             author=organizer,
             published_at=published,
         )
+    _set_up_workers()
     _prepare_draft(scene)
+
+
+def _set_up_workers() -> None:
+    """Let one worker be there, and another one be kept from work by a hole in its sandbox."""
+    tight = {"is_ok": True, "problem": "", "findings": [{"wall": "network", "stood": True}]}
+    leaky = {
+        "is_ok": False,
+        "problem": "The sandbox is not tight: network.",
+        "findings": [{"wall": "network", "stood": False}, {"wall": "fork", "stood": True}],
+    }
+    for name, check in (("evaluation@one", tight), ("evaluation@two", leaky)):
+        Worker.objects.create(
+            name=name,
+            version="0.1.0",
+            device="cpu",
+            threads=1,
+            queues=["evaluation"],
+            sandbox_check=check,
+            started_at=now(),
+            seen_at=now(),
+        )
 
 
 def _prepare_draft(scene: Scene) -> None:
