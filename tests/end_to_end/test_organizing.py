@@ -161,6 +161,8 @@ def test_a_competition_from_nothing_takes_and_ranks_a_submission(
     page.get_by_label("Checkpoint").set_input_files(tmp_path / baseline.filename)
     page.get_by_role("button", name="Submit", exact=True).click()
     page.wait_for_url("**/submissions/**")
+    # No range was chosen, so it waits until somebody has looked at its first picture.
+    page.get_by_role("button", name="It looks right: queue it").click(timeout=SCORED_S * 1000)
     page.get_by_role("heading", name="Scores").wait_for(timeout=SCORED_S * 1000)
     page.goto(f"{site.url}/competitions/harbours-at-dusk/")
     assert page.locator("#board .rank").first.inner_text() == "1"
