@@ -7,6 +7,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from styletransfer.convolution import FrozenConvolution
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
@@ -18,6 +19,16 @@ from styletransfer.vgg import to_batch
 FEATURES = 2048
 _SIDE = 299
 _CLASSES = 1008
+
+
+class _Uninitialised(TorchFunctionMode):
+    """Spares drawing random weights that others replace at once."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        given = kwargs or {}
+        if getattr(func, "__module__", "") == "torch.nn.init":
+            return args[0] if args else given["tensor"]
+        return func(*args, **given)
 
 
 class FidInception(nn.Module):
@@ -41,7 +52,8 @@ class FidInception(nn.Module):
             self.blocks = _make_blocks(weights)
         except RuntimeError as error:
             raise WeightsMismatch(f"not the weights of the FID Inception: {error}") from error
-        _fold_all(self.blocks)
+        with _Uninitialised():
+            _fold_all(self.blocks)
         if not all(bool(value.isfinite().all()) for value in self.parameters()):
             raise WeightsMismatch("the weights of the FID Inception hold NaN or infinity")
         self.eval().requires_grad_(False)
@@ -92,7 +104,8 @@ def _make_blocks(weights: Mapping[str, Tensor]) -> nn.ModuleList:
     download = inception.load_state_dict_from_url
     inception.load_state_dict_from_url = lambda *_, **__: given
     try:
-        network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FEATURES]])
+        with _Uninitialised():
+            network = inception.InceptionV3([inception.InceptionV3.BLOCK_INDEX_BY_DIM[FEATURES]])
     finally:
         inception.load_state_dict_from_url = download
     blocks: nn.ModuleList = network.blocks

@@ -7,6 +7,8 @@ pytorch-fid, whose network the FID runs on, imports torchvision at all.
 
 import importlib
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import ModuleType
 
 import torch
@@ -18,6 +20,32 @@ _library: torch.library.Library | None = None
 
 def import_torchvision() -> ModuleType:
     """Return torchvision; without its own operators where they can't be loaded."""
+    with _without_compiler():
+        return _import()
+
+
+@contextmanager
+def _without_compiler() -> Iterator[None]:
+    """Keep torchvision's import from loading torch's compiler, which takes most of its time.
+
+    One operator asks it whether it may be compiled; told that it may not be, it runs as ever.
+    """
+    if "torch._dynamo" in sys.modules:
+        yield
+        return
+    package, asked = ModuleType("torch._dynamo"), ModuleType("torch._dynamo.utils")
+    asked.is_compile_supported = lambda device_type: False  # type: ignore[attr-defined]
+    package.utils = asked  # type: ignore[attr-defined]
+    stand_ins = {module.__name__: module for module in (package, asked)}
+    sys.modules.update(stand_ins)
+    try:
+        yield
+    finally:
+        for name in stand_ins:
+            del sys.modules[name]
+
+
+def _import() -> ModuleType:
     global _library
     try:
         return importlib.import_module("torchvision")

@@ -13,7 +13,8 @@ class Bar:
 
     def holds(self, value: float) -> bool:
         """Tell whether ``value`` keeps it; NaN never does."""
-        return value >= self.limit if self.is_least else value <= self.limit
+        # NumPy's own truth can't be written as JSON.
+        return bool(value >= self.limit if self.is_least else value <= self.limit)
 
     def __str__(self) -> str:
         return f"{'≥' if self.is_least else '≤'} {show(self.limit)}"
