@@ -8,7 +8,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import pgettext_lazy
 
-from styletransfer.values import METRICS
+from styletransfer.metric_specs import METRICS
 
 Text = str | Promise
 

@@ -21,7 +21,8 @@ from competitions.models import (
 )
 from competitions.preparations import OPEN
 from styletransfer.errors import InvalidRecipe
-from styletransfer.values import METRICS, Recipe
+from styletransfer.metric_specs import METRICS
+from styletransfer.recipe import Recipe
 
 FID_IMAGES = 2  # a covariance needs two
 

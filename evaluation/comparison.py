@@ -11,7 +11,7 @@ from competitions.templatetags.scores import MINUS, bound, score
 from evaluation.models import EvaluationRun, Outcome, Score, Stage
 from styletransfer.comparison import Difference, compare_cards
 from styletransfer.errors import StyleTransferError
-from styletransfer.values import ScoreCard
+from styletransfer.score_card import ScoreCard
 from submissions.models import Submission
 from submissions.states import Status
 

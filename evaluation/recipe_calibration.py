@@ -17,7 +17,8 @@ from styletransfer.errors import (
     WeightsMismatch,
     WeightsUnavailable,
 )
-from styletransfer.values import ExtractorPin, Recipe
+from styletransfer.recipe import Recipe
+from styletransfer.values import ExtractorPin
 
 
 def calibrate_recipe(preparation: Preparation, lease: Lease) -> bool:

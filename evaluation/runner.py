@@ -33,10 +33,12 @@ from styletransfer.first_look import look
 from styletransfer.images import decode_png, encode_png, encode_thumbnail
 from styletransfer.manifest import Manifest
 from styletransfer.pinned import open_vgg
+from styletransfer.recipe import Recipe
 from styletransfer.sample_pair import make_content, make_style
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer
 from styletransfer.second_pass import choose_order
-from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, ScoreCard
+from styletransfer.values import ExtractorPin, Image, ReferenceImages
 
 # One picture is enough to see that a generator loads and answers.
 CHECKED_PAIRS = 1

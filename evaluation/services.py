@@ -22,7 +22,7 @@ from evaluation.first_looks import FirstLook
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.proposal import Proposal
-from styletransfer.values import ScoreCard
+from styletransfer.score_card import ScoreCard
 from submissions import dispatch
 from submissions.describing import HOLD_FOR, manifest_fields
 from submissions.models import Submission

@@ -9,6 +9,7 @@ import torch
 
 from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.pinned import open_discriminator, open_vgg
+from styletransfer.recipe import Recipe
 from styletransfer.references import (
     Progress,
     count_up,
@@ -16,7 +17,7 @@ from styletransfer.references import (
     recall_vgg_features,
     require_consistent,
 )
-from styletransfer.values import ExtractorPin, Recipe, ReferenceImages
+from styletransfer.values import ExtractorPin, ReferenceImages
 from styletransfer.vgg import to_batch
 
 

@@ -7,8 +7,9 @@ from statistics import fmean
 from typing import Any, Literal
 
 from styletransfer.errors import InvalidScoreCard, StyleTransferError
+from styletransfer.metric_specs import METRICS
 from styletransfer.metrics.interval import bootstrap_mean
-from styletransfer.values import METRICS, ScoreCard
+from styletransfer.score_card import ScoreCard
 
 Verdict = Literal["first", "second", "open"]
 

@@ -15,9 +15,11 @@ from styletransfer.flags import find_copies
 from styletransfer.metrics.interval import bootstrap_mean
 from styletransfer.pair_values import PairMeter
 from styletransfer.perceptual_values import PerceptualReferences
+from styletransfer.recipe import Recipe
 from styletransfer.references import VggReferences, require_image
+from styletransfer.score_card import ScoreCard
 from styletransfer.set_values import SetMeter, SetReferences
-from styletransfer.values import Estimate, Image, Recipe, ReferenceImages, ScoreCard
+from styletransfer.values import Estimate, Image, ReferenceImages
 from styletransfer.vgg import Vgg19, to_batch
 
 

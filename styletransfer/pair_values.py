@@ -12,13 +12,15 @@ from torch import Tensor
 from styletransfer.clock import StepClock
 from styletransfer.discriminator import PatchGan
 from styletransfer.errors import NonFiniteInput
+from styletransfer.metric_specs import METRICS
 from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.structure import cfsd, ssim
 from styletransfer.metrics.style import weigh_layers
 from styletransfer.perceptual_values import PerceptualReferences
+from styletransfer.recipe import Recipe
 from styletransfer.references import VggReferences, look
-from styletransfer.values import METRICS, Recipe, ReferenceImages
+from styletransfer.values import ReferenceImages
 from styletransfer.vgg import Vgg19, to_batch
 
 Values = NDArray[np.float64]

@@ -12,7 +12,8 @@ from styletransfer.discriminator import PatchGan, load_discriminator
 from styletransfer.errors import WeightsMismatch
 from styletransfer.inception import FidInception
 from styletransfer.lpips import Lpips
-from styletransfer.values import ExtractorPin, Recipe
+from styletransfer.recipe import Recipe
+from styletransfer.values import ExtractorPin
 from styletransfer.vgg import Vgg19, deepest_of
 from styletransfer.weights import load_inception, load_lpips, load_vgg
 

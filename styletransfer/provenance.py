@@ -7,8 +7,10 @@ from typing import Any
 
 from styletransfer.determinism import versions
 from styletransfer.inception import FEATURES
+from styletransfer.metric_specs import METRICS
 from styletransfer.pretrained import hash_files, is_surrogate
-from styletransfer.values import METRICS, ExtractorPin, Recipe, ReferenceImages
+from styletransfer.recipe import Recipe
+from styletransfer.values import ExtractorPin, ReferenceImages
 
 
 @dataclass(frozen=True)

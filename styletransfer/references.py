@@ -14,7 +14,8 @@ from styletransfer.errors import DegenerateAnchor, ShapeMismatch
 from styletransfer.feature_cache import ReadTensor, recall
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import Gram, weigh_layers
-from styletransfer.values import ExtractorPin, Image, Recipe, ReferenceImages, sha256_of
+from styletransfer.recipe import Recipe
+from styletransfer.values import ExtractorPin, Image, ReferenceImages, sha256_of
 from styletransfer.vgg import Vgg19, to_batch
 
 Progress = Callable[[int, int], None]

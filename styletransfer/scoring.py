@@ -18,6 +18,7 @@ from styletransfer.pinned import (
     require_pin,
 )
 from styletransfer.provenance import Origin
+from styletransfer.recipe import Recipe
 from styletransfer.references import (
     Progress,
     count_contents,
@@ -26,6 +27,7 @@ from styletransfer.references import (
     recall_vgg_features,
     require_consistent,
 )
+from styletransfer.score_card import ScoreCard
 from styletransfer.sensitivity import (
     Anchors,
     Sensitivity,
@@ -33,13 +35,7 @@ from styletransfer.sensitivity import (
     measure_sensitivity,
 )
 from styletransfer.set_values import SetReferences, preparations_of, recall_set_references
-from styletransfer.values import (
-    ExtractorPin,
-    Image,
-    Recipe,
-    ReferenceImages,
-    ScoreCard,
-)
+from styletransfer.values import ExtractorPin, Image, ReferenceImages
 
 __all__ = ["Scorer", "calibrate", "seed_of"]
 

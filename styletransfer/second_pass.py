@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from styletransfer.errors import CheckpointRejected
 from styletransfer.flags import Flag
-from styletransfer.values import Image, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Image
 
 SHARE = 0.05
 LEAST_PAIRS = 2

@@ -13,10 +13,12 @@ from styletransfer.clock import StepClock
 from styletransfer.errors import NonFiniteInput
 from styletransfer.flags import Flag
 from styletransfer.images import pass_through_jpeg
+from styletransfer.metric_specs import METRICS
 from styletransfer.output_meter import Prepared
 from styletransfer.proportion import Ratios, find_excess
 from styletransfer.references import Progress
-from styletransfer.values import METRICS, Image, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Image
 from styletransfer.vgg import to_batch
 
 SHARE = 0.05

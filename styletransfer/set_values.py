@@ -20,8 +20,9 @@ from styletransfer.metrics.interval import bootstrap_frechet, bootstrap_kernel
 from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
 from styletransfer.metrics.perceptual import artfid
+from styletransfer.recipe import Recipe
 from styletransfer.references import fid_key, make_fid_features
-from styletransfer.values import Estimate, ExtractorPin, Image, Recipe, ReferenceImages
+from styletransfer.values import Estimate, ExtractorPin, Image, ReferenceImages
 
 Rows = NDArray[np.float32]
 

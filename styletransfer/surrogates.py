@@ -14,7 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from styletransfer import inception_layout, lpips_layout
-from styletransfer.values import VGG19_LAYERS, ExtractorPin
+from styletransfer.recipe import VGG19_LAYERS
+from styletransfer.values import ExtractorPin
 
 Weights = dict[str, NDArray[np.float32]]
 

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from styletransfer.devices import CPU
 from styletransfer.errors import MetricInputError, ShapeMismatch, WeightsMismatch
-from styletransfer.values import VGG19_LAYERS, Image
+from styletransfer.recipe import VGG19_LAYERS
+from styletransfer.values import Image
 
 # ImageNet's mean and standard deviation, which the published weights were trained with.
 _MEAN = (0.485, 0.456, 0.406)

@@ -15,7 +15,7 @@ from competitions.models import Phase
 from competitions.models.phase import Direction
 from competitions.networks import Networks, networks_of, pins_of
 from styletransfer.errors import InvalidRecipe
-from styletransfer.values import METRICS
+from styletransfer.metric_specs import METRICS
 
 MIB = 2**20
 # What scores depend on: fixed as soon as there is a submission.

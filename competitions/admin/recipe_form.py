@@ -15,7 +15,8 @@ from competitions.models import ScoringRecipe
 from competitions.models.phase import Direction
 from competitions.recipes import check_discriminator
 from styletransfer.errors import InvalidRecipe
-from styletransfer.values import DEFAULT_METRICS, METRICS, VGG19_LAYERS, Recipe
+from styletransfer.metric_specs import DEFAULT_METRICS, METRICS
+from styletransfer.recipe import VGG19_LAYERS, Recipe
 
 _DEFAULT = Recipe()
 NORMALIZATIONS = [

@@ -13,8 +13,9 @@ from competitions.models.competition import Competition
 from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ReferenceSet
 from competitions.people import Viewer
+from styletransfer.metric_specs import EXTRACTORS
 from styletransfer.pretrained import is_surrogate
-from styletransfer.values import EXTRACTORS, ExtractorPin
+from styletransfer.values import ExtractorPin
 
 
 class Direction(models.TextChoices):

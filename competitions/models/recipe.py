@@ -6,7 +6,7 @@ from django.db.models import Q
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models.competition import Competition
-from styletransfer.values import Recipe
+from styletransfer.recipe import Recipe
 
 
 class ScoringRecipe(models.Model):

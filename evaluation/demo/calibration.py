@@ -7,7 +7,8 @@ from importlib.resources import files
 from evaluation.demo.baselines import discriminator_bytes
 from evaluation.demo.phases import VGG, DemoPhase, demo_phases
 from styletransfer.pretrained import extractor_pin
-from styletransfer.values import Recipe, ReferenceImages
+from styletransfer.recipe import Recipe
+from styletransfer.values import ReferenceImages
 
 FILE_NAME = "calibration.json"
 

@@ -24,12 +24,12 @@ from styletransfer.discriminator import PatchGan, save_discriminator
 from styletransfer.generators import Network, build
 from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
+from styletransfer.recipe import Recipe
 from styletransfer.surrogates import VGG
 from styletransfer.training.initial import initialise
 from styletransfer.training.judging import learn_to_judge
 from styletransfer.training.loop import Plan, Step, train
 from styletransfer.training.target import StyleTarget
-from styletransfer.values import Recipe
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_vgg
 

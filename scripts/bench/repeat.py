@@ -12,8 +12,8 @@ from scripts.bench.setting import Setting
 from scripts.bench.timing import run_python
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import style_loss
+from styletransfer.recipe import Recipe
 from styletransfer.surrogates import INCEPTION, VGG
-from styletransfer.values import Recipe
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_inception, load_vgg
 

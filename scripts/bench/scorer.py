@@ -8,9 +8,10 @@ from evaluation.demo.baselines import discriminator_bytes
 from scripts.bench import pictures
 from styletransfer.folders import Folder
 from styletransfer.images import encode_png
+from styletransfer.recipe import Recipe
 from styletransfer.scoring import Scorer
 from styletransfer.surrogates import INCEPTION, PINS, VGG
-from styletransfer.values import Image, Recipe, ReferenceImages, sha256_of
+from styletransfer.values import Image, ReferenceImages, sha256_of
 
 
 def make_recipe() -> Recipe:

@@ -11,9 +11,9 @@ from scripts.bench.setting import Setting
 from scripts.bench.timing import interleave
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import weigh_layers
+from styletransfer.recipe import VGG19_LAYERS, Recipe
 from styletransfer.references import look
 from styletransfer.surrogates import VGG, make_weights
-from styletransfer.values import VGG19_LAYERS, Recipe
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_vgg
 

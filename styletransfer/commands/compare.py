@@ -8,7 +8,8 @@ from typing import Any
 
 from styletransfer.comparison import Difference, compare_cards
 from styletransfer.errors import InvalidScoreCard
-from styletransfer.values import METRICS, ScoreCard
+from styletransfer.metric_specs import METRICS
+from styletransfer.score_card import ScoreCard
 
 EXAMPLE = """\
 examples:

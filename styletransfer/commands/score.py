@@ -21,19 +21,14 @@ from styletransfer.folders import Folder, hash_pairs_of, read_references
 from styletransfer.footprint import Footprint
 from styletransfer.inference import Generator, stylise, to_pixels
 from styletransfer.manifest import Manifest
+from styletransfer.metric_specs import METRICS
 from styletransfer.pretrained import OFFICIAL, extractor_pin
 from styletransfer.progress import show_progress
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer
 from styletransfer.second_pass import choose_order, pass_again
-from styletransfer.values import (
-    METRICS,
-    Estimate,
-    ExtractorPin,
-    Image,
-    Recipe,
-    ReferenceImages,
-    ScoreCard,
-)
+from styletransfer.values import Estimate, ExtractorPin, Image, ReferenceImages
 
 EXAMPLES = """\
 examples:

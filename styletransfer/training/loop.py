@@ -14,8 +14,8 @@ from torch.optim import Adam
 
 from styletransfer.discriminator import PatchGan
 from styletransfer.metrics.adversarial import discriminator_loss, generator_loss
+from styletransfer.recipe import Recipe
 from styletransfer.training.target import StyleTarget
-from styletransfer.values import Recipe
 from styletransfer.vgg import Vgg19
 
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import Gram, gram_distance
-from styletransfer.values import Recipe
+from styletransfer.recipe import Recipe
 from styletransfer.vgg import Vgg19
 
 

@@ -11,7 +11,8 @@ from competitions.models import Phase, Team
 from competitions.templatetags.scores import MINUS
 from evaluation.models import EvaluationRun
 from styletransfer.comparison import compare_cards
-from styletransfer.values import Estimate, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Estimate
 from submissions.models import Submission
 from tests.factories import make_phase, make_reference_set, make_scored_submission, make_team
 

@@ -9,7 +9,8 @@ from django.utils.timezone import now
 from competitions.models import LeaderboardEntry, OutgoingMail, Pair
 from evaluation import mails, services
 from evaluation.models import EvaluationRun, Stage
-from styletransfer.values import Estimate, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Estimate
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import (

@@ -11,7 +11,8 @@ from django.utils.timezone import now
 from competitions.models import LeaderboardEntry, Pair, ReferenceImage
 from evaluation import services
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
-from styletransfer.values import Estimate, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Estimate
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_phase, make_png, make_recipe, make_submission

@@ -21,8 +21,8 @@ from competitions.models import (
 )
 from competitions.preparations import PREPARE, QUEUE
 from evaluation.demo.baselines import discriminator_bytes
+from styletransfer.recipe import VGG19_LAYERS, Recipe
 from styletransfer.surrogates import PINS, VGG
-from styletransfer.values import VGG19_LAYERS, Recipe
 from tests.factories import make_competition, make_phase, make_recipe, make_reference_set
 from tests.organizing.scene import Scene, make_organizer, make_scene
 

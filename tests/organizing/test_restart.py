@@ -16,7 +16,8 @@ from competitions.models import LeaderboardEntry, Pair, Phase, Team
 from competitions.people import User
 from evaluation import organizing, services, sweeper
 from evaluation.models import EvaluationRun, Outcome, Output, Score, Stage
-from styletransfer.values import Estimate, ScoreCard
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Estimate
 from submissions import quota
 from submissions.models import Exclusion, Submission
 from submissions.services import cancel

@@ -25,19 +25,14 @@ from styletransfer.discriminator import PatchGan, save_discriminator
 from styletransfer.errors import InvalidScoreCard
 from styletransfer.folders import Folder, hash_pairs_of, read_references
 from styletransfer.images import decode_png, encode_png, pixels_sha256
+from styletransfer.metric_specs import METRICS
 from styletransfer.pretrained import VGG as OFFICIAL_VGG
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer, seed_of
 from styletransfer.second_pass import choose_order
 from styletransfer.surrogates import INCEPTION, PINS, VGG
-from styletransfer.values import (
-    METRICS,
-    Image,
-    Recipe,
-    ReferenceImages,
-    ScoreCard,
-    hash_references,
-    sha256_of,
-)
+from styletransfer.values import Image, ReferenceImages, hash_references, sha256_of
 
 ROOT = Path(__file__).resolve().parents[2]
 SIDE = 48

@@ -4,8 +4,9 @@ import pytest
 import torch
 
 from styletransfer.determinism import make_deterministic
+from styletransfer.recipe import Recipe
 from styletransfer.scoring import Scorer
-from styletransfer.values import Image, Recipe
+from styletransfer.values import Image
 from tests.styletransfer.test_output_meter import EXTRACTORS, METRICS, make_outputs, make_references
 
 pytestmark = pytest.mark.skipif(not torch.cuda.is_available(), reason="torch sees no GPU here")

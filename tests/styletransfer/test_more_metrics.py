@@ -7,15 +7,17 @@ import numpy as np
 import pytest
 
 from styletransfer.images import resize_bicubic
+from styletransfer.metric_specs import METRICS
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
 from styletransfer.metrics.interval import bootstrap_kernel, draw_indices
 from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
 from styletransfer.metrics.structure import cfsd, ssim
+from styletransfer.recipe import Recipe
 from styletransfer.references import lpips_key
 from styletransfer.scoring import Scorer
 from styletransfer.surrogates import BY_ROLE, INCEPTION, LPIPS, PINS, VGG
-from styletransfer.values import METRICS, Image, Recipe, ReferenceImages
+from styletransfer.values import Image, ReferenceImages
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_inception, load_lpips, load_vgg
 

@@ -9,9 +9,11 @@ import torch
 from styletransfer import references, scoring
 from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import DeviceUnavailable, ShapeMismatch
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer
 from styletransfer.surrogates import BY_ROLE, PINS
-from styletransfer.values import Image, Recipe, ReferenceImages, ScoreCard
+from styletransfer.values import Image, ReferenceImages
 
 METRICS = ("content", "style", "total", "fid_pytorch", "fid_clean", "kid", "ssim", "cfsd")
 EXTRACTORS = {role: PINS[name] for role, name in BY_ROLE.items()}

@@ -24,18 +24,14 @@ from styletransfer.errors import (
     TooFewSamples,
     WeightsMismatch,
 )
+from styletransfer.metric_specs import DEFAULT_METRICS
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
 from styletransfer.metrics.interval import bootstrap_mean
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer, calibrate, seed_of
 from styletransfer.surrogates import BY_ROLE, INCEPTION, PINS, VGG
-from styletransfer.values import (
-    DEFAULT_METRICS,
-    ExtractorPin,
-    Image,
-    Recipe,
-    ReferenceImages,
-    ScoreCard,
-)
+from styletransfer.values import ExtractorPin, Image, ReferenceImages
 from styletransfer.weights import load_inception
 
 CHECKPOINT = "c" * 64

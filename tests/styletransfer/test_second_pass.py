@@ -15,6 +15,7 @@ from styletransfer.errors import CheckpointRejected
 from styletransfer.inference import stylise, to_pixels
 from styletransfer.manifest import Manifest
 from styletransfer.onnx_file import OPERATORS
+from styletransfer.score_card import ScoreCard
 from styletransfer.second_pass import (
     TOLERATED_SHARE,
     UNAVAILABLE,
@@ -22,7 +23,7 @@ from styletransfer.second_pass import (
     choose_order,
     pass_again,
 )
-from styletransfer.values import Estimate, Image, ScoreCard
+from styletransfer.values import Estimate, Image
 
 PAIRS = 40
 ORDER = choose_order(PAIRS, seed=1)

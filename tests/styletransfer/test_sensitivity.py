@@ -12,6 +12,8 @@ from styletransfer.determinism import make_deterministic
 from styletransfer.inference import stylise, to_pixels
 from styletransfer.manifest import Manifest
 from styletransfer.proportion import LIMIT, Excess, find_excess
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer
 from styletransfer.sensitivity import (
     DISTURBANCES,
@@ -22,7 +24,7 @@ from styletransfer.sensitivity import (
     shift,
 )
 from styletransfer.surrogates import BY_ROLE, PINS
-from styletransfer.values import Estimate, Image, Recipe, ReferenceImages, ScoreCard
+from styletransfer.values import Estimate, Image, ReferenceImages
 from tests.evaluation.gallery_of_cheats import demo_references
 from tests.styletransfer.optimising import optimise
 

@@ -10,12 +10,12 @@ from torch import Tensor
 
 from styletransfer.discriminator import PatchGan
 from styletransfer.generators import Network, build
+from styletransfer.recipe import Recipe
 from styletransfer.surrogates import VGG
 from styletransfer.training import loop
 from styletransfer.training.initial import initialise
 from styletransfer.training.judging import learn_to_judge
 from styletransfer.training.loop import Deck, Plan, Step, clamp, train
-from styletransfer.values import Recipe
 from styletransfer.vgg import Vgg19
 from styletransfer.weights import load_vgg
 

@@ -8,13 +8,10 @@ from typing import Any
 import pytest
 
 from styletransfer.errors import REFUSALS, CheckpointRejected, InvalidRecipe
-from styletransfer.values import (
-    DEFAULT_METRICS,
-    Estimate,
-    Recipe,
-    ScoreCard,
-    canonical_json,
-)
+from styletransfer.metric_specs import DEFAULT_METRICS
+from styletransfer.recipe import Recipe
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import Estimate, canonical_json
 
 
 def test_a_recipe_survives_json() -> None:

@@ -6,9 +6,10 @@ import torch
 import torch.nn.functional as F
 
 from styletransfer.errors import MetricInputError, ShapeMismatch
+from styletransfer.recipe import VGG19_LAYERS
 from styletransfer.surrogates import VGG
 from styletransfer.surrogates import make_weights as make_surrogate
-from styletransfer.values import VGG19_LAYERS, Image
+from styletransfer.values import Image
 from styletransfer.vgg import Vgg19, deepest_of, to_batch
 from styletransfer.weights import load_vgg
 

@@ -122,7 +122,8 @@ def disqualify_or_end(number: int, task: Any) -> str:
     from competitions.models import Team
     from evaluation import organizing, services
     from evaluation.models import Stage
-    from styletransfer.values import Estimate, ScoreCard
+    from styletransfer.score_card import ScoreCard
+    from styletransfer.values import Estimate
     from submissions.models import Submission
 
     if number == 0:

@@ -16,7 +16,8 @@ from competitions.models import Pair, Phase, ReferenceImage, ReferenceSet
 from competitions.pairs_zip import pack_pairs
 from competitions.services import freeze_reference_set
 from styletransfer.images import decode_png, pixels_sha256
-from styletransfer.values import Recipe, hash_pairs
+from styletransfer.recipe import Recipe
+from styletransfer.values import hash_pairs
 from tests.factories import make_competition, make_phase, make_png, make_team, make_user
 
 pytestmark = pytest.mark.django_db
