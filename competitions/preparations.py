@@ -4,7 +4,7 @@ from pathlib import PurePath
 
 from django.core.files import File
 from django.db import transaction
-from django.utils.timezone import now
+from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from competitions import messages
@@ -29,7 +29,7 @@ def send(preparation_id: int) -> bool:
     """Tell the workers of a row that waits; return whether the message went out."""
     if not messages.send(PREPARE, queue=QUEUE, row=preparation_id):
         return False
-    Preparation.objects.filter(pk=preparation_id).update(dispatched_at=now())
+    Preparation.objects.filter(pk=preparation_id).update(dispatched_at=Now())
     return True
 
 

@@ -6,29 +6,33 @@ import os
 import threading
 import time
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
-from django.utils.timezone import now
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 
 log = logging.getLogger(__name__)
 
 # What a supervisor sees when a worker ends itself; sysexits calls it EX_SOFTWARE.
 HUNG_EXIT_CODE = 70
+# So often progress is written while it changes; a renewal writes it in any case.
+PROGRESS_EVERY_S = 2.0
 
 
-def next_expiry() -> datetime:
-    return now() + settings.EVALUATION_LEASE
+def next_expiry() -> Combinable:
+    """Return when a lease taken now runs out, by the database's clock: a worker's may be wrong."""
+    return Now() + settings.EVALUATION_LEASE
 
 
 class Held(Protocol):
     """A row that a worker claimed: a submission, or a preparation."""
 
-    def renew(self, *, lease_expires_at: datetime, **progress: Any) -> bool:
+    def renew(self, *, lease_expires_at: Combinable, **progress: Any) -> bool:
         """Keep the lease; return False if this attempt no longer holds the row."""
 
 
@@ -55,7 +59,7 @@ class Lease:
         self._changed = threading.Event()
         self._closing = threading.Event()
         self._lost = threading.Event()
-        self._seen_at = time.monotonic()
+        self._seen_at = self._told_at = time.monotonic()
         self._longest_gap = 0.0
         # What this thread has told the logs about the work holds for the other one too.
         keep = partial(contextvars.copy_context().run, self._keep)
@@ -76,15 +80,19 @@ class Lease:
         return gap > settings.EVALUATION_LEASE.total_seconds()
 
     def report(self, step: str, done: int = 0, of: int = 0) -> None:
-        """Tell those who watch what is being done; written with the next renewal."""
+        """Tell those who watch what is being done; a new step at once."""
         is_new_step = self._progress.get("step") != step
-        self._progress = {"step": step, "progress_done": done, "progress_of": of}
-        if is_new_step:
-            self._changed.set()
+        self._tell(is_new_step, step=step, progress_done=done, progress_of=of)
 
     def count(self, done: int, of: int) -> None:
-        """Tell how far work without steps has come; written with the next renewal."""
-        self._progress = {"progress_done": done, "progress_of": of}
+        """Tell how far work without steps has come."""
+        self._tell(False, progress_done=done, progress_of=of)
+
+    def _tell(self, at_once: bool, **progress: object) -> None:
+        self._progress = progress
+        if at_once or time.monotonic() - self._told_at > PROGRESS_EVERY_S:
+            self._told_at = time.monotonic()
+            self._changed.set()
 
     def __enter__(self) -> Self:
         self._thread.start()

@@ -14,7 +14,7 @@ from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import Storage
 from django.db import DatabaseError, InterfaceError, transaction
-from django.utils.timezone import now
+from django.db.models.functions import Now
 
 from competitions.errors import DomainError
 from competitions.models import (
@@ -162,7 +162,7 @@ def _record_import(
         result=result,
         progress_done=len(images),
         progress_of=len(images),
-        finished_at=now(),
+        finished_at=Now(),
     )
     if not ended:
         transaction.set_rollback(True)
@@ -191,7 +191,7 @@ def record_rejection(preparation: Preparation, *, code: str, facts: dict[str, An
         PreparationStatus.REJECTED,
         problem_code=code,
         problem_facts=_without_nul(facts),
-        finished_at=now(),
+        finished_at=Now(),
     )
 
 
@@ -207,18 +207,25 @@ def _without_nul(value: Any) -> Any:
 
 
 def record_fault(preparation: Preparation) -> bool:
-    """Take a preparation from its attempt after the platform let it down; try again later."""
+    """Note that the platform let this attempt down; it is tried again later."""
+    status, changes = _after_fault(preparation)
+    return preparation.end(status, **changes)
+
+
+def take_from_lost_worker(preparation: Preparation) -> bool:
+    """Give a preparation whose worker went silent to another, later."""
+    status, changes = _after_fault(preparation)
+    return preparation.take_back(status, **changes)
+
+
+def _after_fault(preparation: Preparation) -> tuple[PreparationStatus, dict[str, Any]]:
     faults = preparation.faults + 1
-    if faults < settings.EVALUATION_MAX_FAULTS:
-        return preparation.end(
-            PreparationStatus.WAITING,
-            faults=faults,
-            not_before=now() + timedelta(seconds=min(4**faults, 900)),
-            dispatched_at=None,
-        )
-    return preparation.end(
-        PreparationStatus.FAULT, faults=faults, problem_code=FAULT, finished_at=now()
-    )
+    if faults >= settings.EVALUATION_MAX_FAULTS:
+        ended = {"faults": faults, "problem_code": FAULT, "finished_at": Now()}
+        return PreparationStatus.FAULT, ended
+    pause = timedelta(seconds=min(4**faults, 900))
+    waits = {"faults": faults, "not_before": Now() + pause, "dispatched_at": None}
+    return PreparationStatus.WAITING, waits
 
 
 def hand_back(preparation: Preparation) -> bool:

@@ -47,17 +47,16 @@ def find_queues() -> list[Queue]:
         for queues in Worker.objects.online().values_list("queues", flat=True)
         for queue in queues
     )
-    moment = now()
     found = []
     for status in _WAITING:
         name = queue_of(status)
-        waiting = Submission.objects.waiting(status, moment)
+        waiting = Submission.objects.waiting(status)
         count = waiting.count()
         since = [waiting.aggregate(first=Min(Coalesce("queued_at", "created_at")))["first"]]
         held = Status.RUNNING if status == Status.QUEUED else status
         busy = Submission.objects.filter(status=held, lease_expires_at__isnull=False).count()
         if name == PREPARATIONS:
-            prepared = Preparation.objects.waiting(moment)
+            prepared = Preparation.objects.waiting()
             count += prepared.count()
             since.append(prepared.aggregate(first=Min("created_at"))["first"])
             busy += Preparation.objects.filter(lease_expires_at__isnull=False).count()
@@ -89,8 +88,6 @@ def waiting_in_vain(queues: Sequence[str]) -> list[Submission]:
     found: list[Submission] = []
     for status in _WAITING:
         if queue_of(status) in queues:
-            rows = Submission.objects.waiting(status, now()).filter(
-                status_changed_at__lt=now() - PATIENCE
-            )
+            rows = Submission.objects.waiting(status).filter(status_changed_at__lt=Now() - PATIENCE)
             found += rows.select_related("phase__competition").order_by("created_at", "pk")
     return found

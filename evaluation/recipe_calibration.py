@@ -3,7 +3,7 @@
 from typing import Any
 
 from django.db import transaction
-from django.utils.timezone import now
+from django.db.models.functions import Now
 
 from competitions.models import Preparation, PreparationStatus, ReferenceSet, ScoringRecipe
 from competitions.preparation_problems import PreparationRejected
@@ -43,7 +43,7 @@ def calibrate_recipe(preparation: Preparation, lease: Lease) -> bool:
         ended = preparation.end(
             PreparationStatus.DONE,
             result={**preparation.result, **_findings(weighed)},
-            finished_at=now(),
+            finished_at=Now(),
         )
         if not ended:
             transaction.set_rollback(True)

@@ -1,18 +1,17 @@
 """Record what a worker did, once: each function moves the submission and its run together."""
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
-from django.db.models import F, Value
-from django.db.models.functions import Coalesce
-from django.utils.timezone import now
+from django.db.models import F
+from django.db.models.functions import Coalesce, Now
 
 from competitions.models import Pair
 from competitions.services import publish_entry
@@ -46,9 +45,15 @@ def begin(submission: Submission, stage: Stage, *, worker: str) -> EvaluationRun
     target = Status.CHECKING if stage == Stage.CHECK else Status.RUNNING
     if not submission.claim(target, lease_expires_at=next_expiry()):
         return None
-    return EvaluationRun.objects.create(
-        submission=submission, attempt=submission.attempt, stage=stage, worker=worker
+    run = EvaluationRun.objects.create(
+        submission=submission,
+        attempt=submission.attempt,
+        stage=stage,
+        worker=worker,
+        started_at=Now(),
     )
+    run.refresh_from_db(fields=["started_at"])
+    return run
 
 
 def record_check_passed(
@@ -58,16 +63,16 @@ def record_check_passed(
 
     One that the team wants to look at first waits there, but not for ever.
     """
-    submission, moment = run.submission, now()
+    submission = run.submission
     described = _describe(submission, proposal)
-    held = {"not_before": moment + HOLD_FOR} if submission.is_held else {}
+    held = {"not_before": Now() + HOLD_FOR} if submission.is_held else {}
     kept = None if first is None else first_looks.store(run, first)
     try:
         with transaction.atomic():
-            queued = submission.move(
+            queued = submission.report(
                 Status.QUEUED,
-                checked_at=moment,
-                queued_at=moment,
+                checked_at=Now(),
+                queued_at=Now(),
                 faults=0,
                 step="",
                 converted_sha256=submission.converted_sha256,
@@ -103,11 +108,11 @@ def record_refusal(run: EvaluationRun, *, code: str, facts: Mapping[str, Any]) -
     """End a submission by the participant's fault: rejected when checked, failed when run."""
     target = Status.REJECTED if run.stage == Stage.CHECK else Status.FAILED
     with transaction.atomic():
-        ended = run.submission.move(
+        ended = run.submission.report(
             target,
             failure_code=code,
             failure_facts=dict(facts),
-            finished_at=now(),
+            finished_at=Now(),
             # What was found before counts no longer: started again, it starts from nothing.
             scored_at=None,
             converted_sha256=run.submission.converted_sha256,
@@ -127,7 +132,7 @@ def record_fault(run: EvaluationRun, *, reason: str) -> bool:
     """Note that the platform failed; the sweeper tries again, nothing is charged."""
     run.log = f"{run.log}\n{reason}".strip()[-LOG_CHARACTERS:]
     with transaction.atomic():
-        moved = give_back(run.submission, Status.PLATFORM_FAULT)
+        moved = _note_fault(run.submission, Status.PLATFORM_FAULT, run.submission.report)
         _finish(run, Outcome.FAULT if moved else Outcome.STOPPED)
     return moved
 
@@ -141,13 +146,30 @@ def hand_back(run: EvaluationRun) -> None:
     """Let another worker have the submission at once: this one was asked to end, no fault."""
     target = Status.CHECKING if run.stage == Stage.CHECK else Status.QUEUED
     with transaction.atomic():
-        run.submission.move(
+        run.submission.report(
             target, attempt=F("attempt") + 1, dispatched_at=None, started_at=None, step=""
         )
         _finish(run, Outcome.STOPPED)
 
 
-def give_back(submission: Submission, target: Status) -> bool:
+def take_from_lost_worker(submission: Submission) -> bool:
+    """Let another worker have a submission whose own went silent; return whether it was ours."""
+    target = Status.CHECKING if submission.status == Status.CHECKING else Status.QUEUED
+    with transaction.atomic():
+        held = submission.attempt
+        # A worker that renews in this moment keeps its submission.
+        lost = Submission.objects.lost().filter(pk=submission.pk, attempt=held)
+        if not lost.select_for_update().exists():
+            return False
+        if not _note_fault(submission, target, submission.move):
+            return False
+        EvaluationRun.objects.filter(
+            submission=submission, attempt=held, outcome=Outcome.RUNNING
+        ).update(outcome=Outcome.LOST, finished_at=Now())
+    return True
+
+
+def _note_fault(submission: Submission, target: Status, move: Callable[..., bool]) -> bool:
     """Take a submission from its attempt after the platform let it down.
 
     ``attempt`` grows, so that whoever held the row can no longer write to it. After too many
@@ -164,16 +186,16 @@ def give_back(submission: Submission, target: Status) -> bool:
         code = "platform_fault_final" if spent else "platform_fault"
     # 4 s, 16 s, 1 min, 4 min: an outage of a few minutes must not use up all the tries.
     pause = timedelta(seconds=min(4**faults, 900)) if target == Status.PLATFORM_FAULT else None
-    moved = submission.move(
+    moved = move(
         target,
         attempt=F("attempt") + 1,
         faults=faults,
         failure_code=code,
         failure_facts={},
-        not_before=now() + pause if pause and not spent else None,
+        not_before=Now() + pause if pause and not spent else None,
         dispatched_at=None,
         started_at=None,
-        finished_at=now() if spent else None,
+        finished_at=Now() if spent else None,
         step="",
     )
     if moved and spent:
@@ -194,16 +216,15 @@ def record_scores(
         )
         for pair, picture in zip(pairs, pictures, strict=True)
     ]
-    moment = now()
     try:
         for output in files:  # outside the transaction: writing files takes long
             for stored_file in (output.file, output.thumbnail):
                 stored_file.save(str(stored_file.name), stored_file.file, save=False)
         with transaction.atomic():
-            stored = run.submission.move(
+            stored = run.submission.report(
                 Status.SCORED,
-                finished_at=moment,
-                scored_at=Coalesce("scored_at", Value(moment)),
+                finished_at=Now(),
+                scored_at=Coalesce("scored_at", Now()),
                 step="",
                 faults=0,
             )
@@ -276,13 +297,12 @@ def _discard(run: EvaluationRun, files: Sequence[Output]) -> None:
         log.warning("could not remove the pictures of run %s", run.pk, exc_info=True)
 
 
-def _finish(run: EvaluationRun, outcome: Outcome, *, at: datetime | None = None) -> None:
+def _finish(run: EvaluationRun, outcome: Outcome) -> None:
     """Close a run, unless it has been closed: what the sweeper or a commit said stays."""
     run.outcome = outcome
-    run.finished_at = at or now()
     EvaluationRun.objects.filter(pk=run.pk, outcome=Outcome.RUNNING).update(
         outcome=outcome,
-        finished_at=run.finished_at,
+        finished_at=Now(),
         steps=run.steps,
         versions=run.versions,
         card=run.card,

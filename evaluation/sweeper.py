@@ -14,6 +14,7 @@ from django.core.cache import cache
 from django.core.files.storage import default_storage
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q
+from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from competitions import messages
@@ -24,8 +25,9 @@ from competitions.preparations import send as send_preparation
 from evaluation.board import rebuild_entry
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
-from evaluation.preparations import discard_upload, record_fault, remove_leftovers
-from evaluation.services import give_back
+from evaluation.preparations import discard_upload, remove_leftovers
+from evaluation.preparations import take_from_lost_worker as take_preparation
+from evaluation.services import take_from_lost_worker
 from submissions import dispatch
 from submissions.models import Submission
 from submissions.states import Status
@@ -60,19 +62,9 @@ def sweep() -> Swept:
 def take_from_the_lost() -> int:
     """Give back what workers held when they went silent."""
     taken = 0
-    for submission in Submission.objects.filter(lease_expires_at__lt=now()):
-        target = Status.CHECKING if submission.status == Status.CHECKING else Status.QUEUED
-        with transaction.atomic():
-            held = submission.attempt
-            # A worker that wakes up and renews in this moment keeps its submission.
-            expired = Submission.objects.filter(
-                pk=submission.pk, attempt=held, lease_expires_at__lt=now()
-            ).select_for_update()
-            if not expired.exists() or not give_back(submission, target):
-                continue
-            EvaluationRun.objects.filter(
-                submission=submission, attempt=held, outcome=Outcome.RUNNING
-            ).update(outcome=Outcome.LOST, finished_at=now())
+    for submission in Submission.objects.lost():
+        if not take_from_lost_worker(submission):
+            continue
         taken += 1
         log.warning(
             "the worker of submission %s was lost: now %s", submission.pk, submission.status
@@ -85,13 +77,13 @@ def close_abandoned_runs() -> int:
 
     That is: it was cancelled when their worker was dead, or the worker could not record its end.
     """
-    quiet = now() - 3 * settings.EVALUATION_LEASE  # a worker that lives has noticed by then
+    quiet = Now() - 3 * settings.EVALUATION_LEASE  # a worker that lives has noticed by then
     return (
         EvaluationRun.objects.filter(
             outcome=Outcome.RUNNING, started_at__lt=quiet, submission__status_changed_at__lt=quiet
         )
         .exclude(submission__attempt=F("attempt"), submission__lease_expires_at__isnull=False)
-        .update(outcome=Outcome.LOST, finished_at=now())
+        .update(outcome=Outcome.LOST, finished_at=Now())
     )
 
 
@@ -120,7 +112,7 @@ def remove_broken_parts() -> None:
 
 def retry_faults() -> int:
     """Let submissions try again that the platform failed, when their pause is over."""
-    due = Submission.objects.filter(status=Status.PLATFORM_FAULT, not_before__lte=now())
+    due = Submission.objects.filter(status=Status.PLATFORM_FAULT, not_before__lte=Now())
     retried = 0
     for submission in due:
         target = Status.CHECKING if submission.checked_at is None else Status.QUEUED
@@ -131,7 +123,7 @@ def retry_faults() -> int:
                 )
         except IntegrityError:
             # The team sent the same file again meanwhile: that one is scored instead.
-            submission.move(Status.CANCELLED, failure_code="", not_before=None, finished_at=now())
+            submission.move(Status.CANCELLED, failure_code="", not_before=None, finished_at=Now())
             rebuild_entry(submission.phase, submission.team)
     return retried
 
@@ -150,10 +142,10 @@ def free_boards_of_the_cancelled() -> None:
 
 def resend() -> int:
     """Send a message for rows at the head of the line that have none, or had one long ago."""
-    stale = now() - settings.RESEND_AFTER
+    stale = Now() - settings.RESEND_AFTER
     sent = 0
     for status in (Status.CHECKING, Status.QUEUED):
-        head = Submission.objects.waiting(status, now()).order_by(
+        head = Submission.objects.waiting(status).order_by(
             F("queued_at").asc(nulls_first=True), "created_at", "pk"
         )[:RESENT_AT_ONCE]
         rows = Submission.objects.filter(pk__in=[row.pk for row in head])
@@ -171,14 +163,9 @@ def resend() -> int:
 def take_lost_preparations() -> int:
     """Give back what workers prepared for organizers when they went silent."""
     taken = 0
-    for found in Preparation.objects.filter(lease_expires_at__lt=now()):
-        with transaction.atomic():
-            expired = Preparation.objects.filter(
-                pk=found.pk, attempt=found.attempt, lease_expires_at__lt=now()
-            ).select_for_update()
-            preparation = expired.first()
-            if preparation is None or not record_fault(preparation):
-                continue
+    for preparation in Preparation.objects.lost():
+        if not take_preparation(preparation):
+            continue
         taken += 1
         log.warning("the worker of %r was lost: now %s", preparation, preparation.status)
     return taken
@@ -198,12 +185,10 @@ def clean_up_preparations() -> None:
 
 def resend_preparations() -> int:
     """Send a message for preparations that wait without one, or had one long ago."""
-    stale = now() - settings.RESEND_AFTER
-    waiting = Preparation.objects.waiting(now()).order_by("created_at", "pk")[:RESENT_AT_ONCE]
+    stale = Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=Now() - settings.RESEND_AFTER)
+    head = Preparation.objects.waiting().order_by("created_at", "pk")[:RESENT_AT_ONCE]
     sent = 0
-    for preparation in waiting:
-        if preparation.dispatched_at is not None and preparation.dispatched_at >= stale:
-            continue
+    for preparation in Preparation.objects.filter(stale, pk__in=[row.pk for row in head]):
         if messages.unread(PREPARATIONS) >= RESENT_AT_ONCE or not send_preparation(preparation.pk):
             return sent
         sent += 1

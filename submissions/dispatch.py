@@ -2,7 +2,7 @@
 
 from uuid import UUID
 
-from django.utils.timezone import now
+from django.db.models.functions import Now
 
 from competitions import messages
 from submissions.models import Submission
@@ -23,7 +23,7 @@ def send(submission_id: UUID, status: Status) -> bool:
     task, queue = _ROUTES[status]
     if not messages.send(task, queue=queue, row=submission_id):
         return False
-    Submission.objects.filter(pk=submission_id).update(dispatched_at=now())
+    Submission.objects.filter(pk=submission_id).update(dispatched_at=Now())
     return True
 
 

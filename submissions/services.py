@@ -4,6 +4,7 @@ from typing import Any
 
 from django.core.files.uploadedfile import UploadedFile
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from pydantic import ValidationError
@@ -191,7 +192,7 @@ def cancel(submission: Submission, *, by: User) -> None:
             return
         if submission.move(
             Status.CANCELLED,
-            finished_at=now(),
+            finished_at=Now(),
             failure_code="",
             failure_facts={},
             not_before=None,

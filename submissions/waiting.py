@@ -31,7 +31,7 @@ def places_of(submissions: Sequence[Submission]) -> dict[UUID, QueuePlace | None
     if not any(row.status == Status.QUEUED for row in submissions):
         return places
     # Not those that wait for their teams.
-    queue = Submission.objects.waiting(Status.QUEUED, now()).order_by("queued_at", "pk")
+    queue = Submission.objects.waiting(Status.QUEUED).order_by("queued_at", "pk")
     typical = _typical_run()
     is_busy = Submission.objects.filter(status=Status.RUNNING).exists()
     for ahead, pk in enumerate(queue.values_list("pk", flat=True)):

@@ -9,6 +9,7 @@ from itertools import count
 from typing import Any
 
 from django.core.files.base import ContentFile
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from PIL import Image
 
@@ -21,6 +22,7 @@ from competitions.models import (
     Pair,
     Participant,
     Phase,
+    Preparation,
     ReferenceImage,
     ReferenceSet,
     ScoringRecipe,
@@ -166,6 +168,12 @@ def make_submission(**fields: Any) -> Submission:
         "lease_expires_at": now() + timedelta(minutes=1) if status == Status.RUNNING else None,
     }
     return Submission.objects.create(**(defaults | fields))
+
+
+def silence(row: Submission | Preparation) -> None:
+    """Let a row's lease run out, as that of a worker that is heard of no more."""
+    rows = type(row).objects.filter(pk=row.pk, lease_expires_at__isnull=False)
+    assert rows.update(lease_expires_at=Now() - timedelta(seconds=1)) == 1
 
 
 def make_scored_submission(*, value: float = 1.0, **fields: Any) -> Submission:

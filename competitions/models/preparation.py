@@ -6,6 +6,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
@@ -35,11 +37,20 @@ class PreparationQuerySet(models.QuerySet["Preparation"]):
             return self.none()
         return self.filter(reference_set__competition__organizers=user)
 
-    def waiting(self, at: datetime) -> Self:
-        """Keep rows that no worker holds and that may be started at ``at``."""
+    # Leases and pauses go by the database's clock: that of a worker's machine may be wrong.
+    def waiting(self) -> Self:
+        """Keep rows that no worker holds and that may be started."""
         return self.filter(
-            Q(not_before__isnull=True) | Q(not_before__lte=at), status=PreparationStatus.WAITING
+            Q(not_before__isnull=True) | Q(not_before__lte=Now()), status=PreparationStatus.WAITING
         )
+
+    def held(self) -> Self:
+        """Keep rows whose worker has said in time that it lives."""
+        return self.filter(lease_expires_at__gt=Now())
+
+    def lost(self) -> Self:
+        """Keep rows whose worker has gone silent."""
+        return self.filter(lease_expires_at__lte=Now())
 
 
 class Preparation(models.Model):
@@ -133,9 +144,9 @@ class Preparation(models.Model):
     def __str__(self) -> str:
         return f"{self.get_kind_display()}: {self.reference_set}"
 
-    def claim(self, *, lease_expires_at: datetime) -> bool:
+    def claim(self, *, lease_expires_at: Combinable | datetime) -> bool:
         """Start an attempt; return whether it is ours."""
-        rows = Preparation.objects.waiting(now())
+        rows = Preparation.objects.waiting()
         return self._change(
             rows,
             status=PreparationStatus.RUNNING,
@@ -146,22 +157,31 @@ class Preparation(models.Model):
             progress_of=0,
         )
 
-    def renew(self, *, lease_expires_at: datetime, **progress: int) -> bool:
+    def renew(self, *, lease_expires_at: Combinable | datetime, **progress: int) -> bool:
         """Keep the lease; return False if this attempt no longer holds the row."""
-        return self._held().update(lease_expires_at=lease_expires_at, **progress) == 1
+        held = self._present(Preparation.objects.held())
+        return held.update(lease_expires_at=lease_expires_at, **progress) == 1
 
     def end(self, status: PreparationStatus, **changes: Any) -> bool:
-        """Leave RUNNING for ``status``; return False if this attempt had lost the row."""
-        return self._change(self._held(), status=status, lease_expires_at=None, **changes)
+        """Leave RUNNING as the worker that holds the row; return False if it had lost it."""
+        return self._end(Preparation.objects.held(), status, changes)
 
-    def _held(self) -> PreparationQuerySet:
-        return Preparation.objects.filter(
-            attempt=self.attempt, status=PreparationStatus.RUNNING, pk=self.pk
-        )
+    def take_back(self, status: PreparationStatus, **changes: Any) -> bool:
+        """Take the row from a worker that went silent; return False if it still renews."""
+        return self._end(Preparation.objects.lost(), status, changes)
+
+    def _end(
+        self, rows: PreparationQuerySet, status: PreparationStatus, changes: dict[str, Any]
+    ) -> bool:
+        running = rows.filter(status=PreparationStatus.RUNNING)
+        return self._change(running, status=status, lease_expires_at=None, **changes)
+
+    def _present(self, rows: PreparationQuerySet) -> PreparationQuerySet:
+        return rows.filter(pk=self.pk, attempt=self.attempt)
 
     def _change(self, rows: PreparationQuerySet, **changes: Any) -> bool:
         # One conditional UPDATE: of two workers exactly one sees the row change.
-        changed = rows.filter(pk=self.pk, attempt=self.attempt).update(**changes) == 1
+        changed = self._present(rows).update(**changes) == 1
         if changed:
             self.refresh_from_db()
         return changed

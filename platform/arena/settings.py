@@ -296,8 +296,8 @@ REST_FRAMEWORK = {
 }
 
 # --- Work: the database row is the truth, a message only a hint -------------------------------
-EVALUATION_LEASE = timedelta(seconds=env_int("ARENA_LEASE_SECONDS", 20))
-EVALUATION_HEARTBEAT = timedelta(seconds=env_int("ARENA_HEARTBEAT_SECONDS", 2))
+EVALUATION_LEASE = timedelta(seconds=env_int("ARENA_LEASE_SECONDS", 30))
+EVALUATION_HEARTBEAT = timedelta(seconds=env_int("ARENA_HEARTBEAT_SECONDS", 10))
 # Each worker writes into the database that it is there; three missed beats, and it is not.
 WORKER_BEAT = timedelta(seconds=env_int("ARENA_WORKER_BEAT_SECONDS", 10))
 WORKER_SILENCE = 3 * WORKER_BEAT

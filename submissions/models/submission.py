@@ -7,6 +7,8 @@ from typing import Any, Self
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.expressions import Combinable
+from django.db.models.functions import Now
 from django.urls import reverse
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
@@ -62,13 +64,22 @@ class SubmissionQuerySet(models.QuerySet["Submission"]):
         """Load what one row of a listing shows, in one query."""
         return self.select_related("team", "phase__competition").order_by("-created_at", "pk")
 
-    def waiting(self, status: Status, at: datetime) -> Self:
-        """Keep rows of ``status`` that no worker holds and that may be started at ``at``."""
+    # Leases and pauses go by the database's clock: that of a worker's machine may be wrong.
+    def waiting(self, status: Status) -> Self:
+        """Keep rows of ``status`` that no worker holds and that may be started."""
         return self.filter(
             Q(lease_expires_at__isnull=True),
-            Q(not_before__isnull=True) | Q(not_before__lte=at),
+            Q(not_before__isnull=True) | Q(not_before__lte=Now()),
             status=status,
         )
+
+    def held(self) -> Self:
+        """Keep rows whose worker has said in time that it lives."""
+        return self.filter(lease_expires_at__gt=Now())
+
+    def lost(self) -> Self:
+        """Keep rows whose worker has gone silent."""
+        return self.filter(lease_expires_at__lte=Now())
 
 
 class Exclusion(models.TextChoices):
@@ -222,12 +233,12 @@ class Submission(models.Model):
     def failure(self) -> Failure | None:
         return Failure(self.failure_code, self.failure_facts) if self.failure_code else None
 
-    def claim(self, target: Status, *, lease_expires_at: datetime) -> bool:
+    def claim(self, target: Status, *, lease_expires_at: Combinable | datetime) -> bool:
         """Start an attempt (``target`` is CHECKING or RUNNING); return whether it is ours."""
         waiting = Submission.objects.waiting(
-            Status.CHECKING if target == Status.CHECKING else Status.QUEUED, now()
+            Status.CHECKING if target == Status.CHECKING else Status.QUEUED
         )
-        started = {"started_at": now(), "is_held": False} if target == Status.RUNNING else {}
+        started = {"started_at": Now(), "is_held": False} if target == Status.RUNNING else {}
         return self._move(
             target,
             among=waiting,
@@ -240,15 +251,21 @@ class Submission(models.Model):
             **started,
         )
 
-    def renew(self, *, lease_expires_at: datetime, **progress: Any) -> bool:
+    def renew(self, *, lease_expires_at: Combinable | datetime, **progress: Any) -> bool:
         """Keep the lease; return False if this attempt no longer holds the row."""
-        held = Submission.objects.filter(
-            pk=self.pk, attempt=self.attempt, lease_expires_at__isnull=False
-        )
+        held = Submission.objects.held().filter(pk=self.pk, attempt=self.attempt)
         return held.update(lease_expires_at=lease_expires_at, **progress) == 1
 
+    def report(self, target: Status, **changes: Any) -> bool:
+        """Leave for ``target`` as the worker that holds the row; return False if it had lost it.
+
+        A lease that ran out is lost, whether or not anybody has taken the row since.
+        """
+        held = Submission.objects.held()
+        return self._move(target, among=held, lease_expires_at=None, **changes)
+
     def move(self, target: Status, **changes: Any) -> bool:
-        """Leave the present attempt for ``target``; return False if it had lost the row."""
+        """Take the row from whoever holds it; return False if another act came first."""
         return self._move(target, lease_expires_at=None, **changes)
 
     def restart(self) -> bool:
@@ -256,7 +273,7 @@ class Submission(models.Model):
 
         For organizers: workers leave a state by ``TRANSITIONS`` only.
         """
-        moment = now()
+        moment = Now()
         is_checked = self.checked_at is not None or self.scored_at is not None
         return self._change(
             Submission.objects.filter(status__in=RESTARTABLE),
@@ -302,7 +319,7 @@ class Submission(models.Model):
     def release(self) -> bool:
         """Let a held submission queue now; return False if it was not held any more."""
         held = Submission.objects.filter(status=Status.QUEUED, is_held=True)
-        return self._change(held, is_held=False, not_before=None, queued_at=now())
+        return self._change(held, is_held=False, not_before=None, queued_at=Now())
 
     def keep_scores(self) -> bool:
         """End being scored again by what was found the first time; the earlier scores stand."""
@@ -313,7 +330,7 @@ class Submission(models.Model):
             failure_code="",
             failure_facts={},
             not_before=None,
-            finished_at=now(),
+            finished_at=Now(),
             step="",
         )
 
@@ -327,7 +344,7 @@ class Submission(models.Model):
         # One conditional UPDATE: of two workers racing for a row exactly one sees it change,
         # on SQLite as on PostgreSQL. `attempt` fences off a worker that lost its lease.
         held = rows.filter(pk=self.pk, attempt=self.attempt)
-        changed = held.update(status_changed_at=now(), **changes) == 1
+        changed = held.update(status_changed_at=Now(), **changes) == 1
         if changed:  # a loser keeps its old attempt number, so it can never win later
             self.refresh_from_db()
         return changed

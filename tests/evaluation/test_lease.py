@@ -16,7 +16,7 @@ from evaluation.lease import HUNG_EXIT_CODE, Lease
 from evaluation.models import Stage
 from submissions.models import Submission
 from submissions.states import Status
-from tests.factories import make_submission
+from tests.factories import make_submission, silence
 
 ROOT = Path(__file__).resolve().parents[2]
 LONG = timedelta(minutes=1)
@@ -43,15 +43,15 @@ def wait_for(what: str, submission: Submission, value: object) -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_renewed_and_shows_progress() -> None:
     submission = claim()
-    past = now() - timedelta(seconds=1)
-    Submission.objects.update(lease_expires_at=past)
+    soon = now() + timedelta(seconds=5)
+    Submission.objects.update(lease_expires_at=soon)
     with Lease(submission, deadline=LONG) as lease:
         lease.report("generating", 3, 8)
         wait_for("progress_done", submission, 3)
     row = Submission.objects.get()
     assert (row.step, row.progress_of) == ("generating", 8)
     assert row.lease_expires_at is not None
-    assert row.lease_expires_at > now()
+    assert row.lease_expires_at > soon
     assert not lease.is_lost
 
 
@@ -65,6 +65,31 @@ def test_a_lease_is_lost_when_the_submission_is_cancelled() -> None:
             assert time.monotonic() < end
             time.sleep(0.02)
     assert Submission.objects.get().lease_expires_at is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_lease_that_ran_out_is_lost_though_nobody_has_taken_the_row() -> None:
+    submission = claim()
+    silence(submission)
+    with Lease(submission, deadline=LONG) as lease:
+        end = time.monotonic() + 10
+        while not lease.is_lost:
+            assert time.monotonic() < end
+            time.sleep(0.02)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_progress_is_shown_between_two_renewals(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.EVALUATION_HEARTBEAT = timedelta(minutes=1)
+    monkeypatch.setattr("evaluation.lease.PROGRESS_EVERY_S", 0.1)
+    submission = claim()
+    with Lease(submission, deadline=LONG) as lease:
+        for done in range(1, 4):
+            time.sleep(0.2)
+            lease.report("generating", done, 3)
+            wait_for("progress_done", submission, done)
 
 
 HANG = """

@@ -20,6 +20,7 @@ from tests.factories import (
     make_submission,
     make_team,
     make_user,
+    silence,
 )
 
 pytestmark = pytest.mark.django_db
@@ -183,7 +184,8 @@ def test_scores_that_are_not_recorded_are_not_told(monkeypatch: pytest.MonkeyPat
 def test_an_attempt_that_lost_the_submission_tells_nothing() -> None:
     scene = Scene()
     stale = scene.start()
-    assert services.give_back(Submission.objects.get(pk=stale.submission_id), Status.QUEUED)
+    silence(stale.submission)
+    assert services.take_from_lost_worker(Submission.objects.get(pk=stale.submission_id))
     assert not record(stale, 1.0)
     assert not services.record_refusal(stale, code="too_slow", facts={})
     assert not OutgoingMail.objects.exists()

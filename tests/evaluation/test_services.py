@@ -15,7 +15,7 @@ from styletransfer.score_card import ScoreCard
 from styletransfer.values import Estimate
 from submissions.models import Submission
 from submissions.states import Status
-from tests.factories import make_phase, make_png, make_recipe, make_submission
+from tests.factories import make_phase, make_png, make_recipe, make_submission, silence
 
 pytestmark = pytest.mark.django_db
 PICTURE = services.Picture(png=make_png(1), webp=b"small copy")
@@ -66,7 +66,8 @@ def test_scores_pictures_and_the_board_are_written_together() -> None:
 
 def test_a_worker_that_lost_its_submission_leaves_nothing_behind() -> None:
     stale = start(make_submission(status=Status.QUEUED))
-    assert services.give_back(Submission.objects.get(), Status.QUEUED)
+    silence(stale.submission)
+    assert services.take_from_lost_worker(Submission.objects.get())
     current = start(Submission.objects.get())
     assert not record(stale)
     assert stale.outcome == Outcome.STOPPED

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from django.conf import settings
+from django.db.models.functions import Now
 from django.utils.timezone import now
 from pytest_django import Settings
 
 from evaluation import services, sweeper
+from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Outcome, Stage
 from submissions.models import Submission
 from submissions.states import Status
-from tests.factories import make_submission
+from tests.factories import make_submission, silence
 
 pytestmark = pytest.mark.django_db
 
@@ -28,12 +30,6 @@ def messages() -> Iterator[Path]:
     yield folder
     for old in folder.iterdir():
         old.unlink()
-
-
-def silence(submission: Submission) -> None:
-    Submission.objects.filter(pk=submission.pk).update(
-        lease_expires_at=now() - timedelta(seconds=1)
-    )
 
 
 @pytest.mark.parametrize(
@@ -82,14 +78,23 @@ def test_a_worker_that_still_renews_keeps_its_submission() -> None:
     assert sweeper.take_from_the_lost() == 0
 
 
-def test_a_worker_that_wakes_too_late_can_not_write() -> None:
+@pytest.mark.parametrize("is_taken", [False, True], ids=["before", "after"])
+def test_a_worker_that_wakes_too_late_can_not_write_before_or_after_a_sweep(
+    is_taken: bool,
+) -> None:
     submission = make_submission()
     run = services.begin(submission, Stage.CHECK, worker="frozen")
     assert run is not None
     silence(submission)
-    sweeper.take_from_the_lost()
+    if is_taken:
+        assert sweeper.take_from_the_lost() == 1
+    before = Submission.objects.values().get()
+    assert not run.submission.renew(lease_expires_at=next_expiry())
     assert not services.record_check_passed(run)
-    assert Submission.objects.get().status == Status.CHECKING
+    assert not services.record_refusal(run, code="too_slow", facts={})
+    assert not services.record_fault(run, reason="no disk")
+    services.hand_back(run)
+    assert Submission.objects.values().get() == before
 
 
 def test_a_submission_that_kills_every_worker_ends() -> None:
@@ -110,7 +115,7 @@ def test_a_fault_is_tried_again_when_its_pause_is_over_not_before() -> None:
     assert run is not None
     services.record_fault(run, reason="no disk")
     assert sweeper.retry_faults() == 0
-    Submission.objects.update(not_before=now())
+    Submission.objects.update(not_before=Now())
     assert sweeper.retry_faults() == 1
     submission.refresh_from_db()
     assert (submission.status, submission.failure_code) == (Status.QUEUED, "")
@@ -118,7 +123,7 @@ def test_a_fault_is_tried_again_when_its_pause_is_over_not_before() -> None:
 
 def test_a_fault_gives_way_to_the_same_file_sent_again() -> None:
     first = make_submission(
-        status=Status.PLATFORM_FAULT, not_before=now(), failure_code="platform_fault"
+        status=Status.PLATFORM_FAULT, not_before=Now(), failure_code="platform_fault"
     )
     again = make_submission(
         phase=first.phase,

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.core.files.base import ContentFile
+from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from competitions import messages
@@ -25,7 +26,7 @@ from evaluation.demo.baselines import discriminator_bytes
 from evaluation.lease import Lease, next_expiry
 from styletransfer.pretrained import extractor_pin
 from styletransfer.values import ExtractorPin
-from tests.factories import make_competition, make_phase, make_recipe, make_user
+from tests.factories import make_competition, make_phase, make_recipe, make_user, silence
 from tests.organizing.uploads import ask, bring_in, make_empty_set, pack, pictures, run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -42,12 +43,6 @@ def reload(preparation: Preparation) -> Preparation:
 
 def make_waiting(names: tuple[str, ...] = ("a.png", "b.png")) -> Preparation:
     return ask(make_empty_set(), pack(pictures(*names)))
-
-
-def silence(preparation: Preparation) -> None:
-    Preparation.objects.filter(pk=preparation.pk).update(
-        lease_expires_at=now() - timedelta(seconds=1)
-    )
 
 
 class _Killed(BaseException):
@@ -183,7 +178,7 @@ def test_a_fault_of_ours_is_tried_again_after_a_pause(monkeypatch: pytest.Monkey
     assert waiting.not_before is not None
     assert waiting.not_before > now()
     assert sweeper.resend_preparations() == 0
-    Preparation.objects.update(not_before=now())
+    Preparation.objects.update(not_before=Now())
     assert sweeper.resend_preparations() == 1
     assert run(waiting).status == PreparationStatus.DONE
 

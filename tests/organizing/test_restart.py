@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.core.management import call_command
+from django.db.models.functions import Now
 from django.test import Client
 from django.urls import reverse
 from django.utils.timezone import now
@@ -267,7 +268,7 @@ def test_a_fault_that_gives_way_to_the_same_file_leaves_the_board(
     make_submission(
         phase=phase, team=team, sha256=first.sha256, manifest_sha256=first.manifest_sha256
     )
-    Submission.objects.filter(pk=first.pk).update(not_before=now())
+    Submission.objects.filter(pk=first.pk).update(not_before=Now())
     sweeper.retry_faults()
     assert reload(first).status == Status.CANCELLED
     assert board(phase) == {}

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
 from django.utils.timezone import now
 
 import styletransfer
@@ -105,7 +106,7 @@ def test_a_row_that_is_held_or_postponed_cannot_be_claimed() -> None:
     assert not held.claim(Status.CHECKING, lease_expires_at=soon)
     postponed = make_submission(status=Status.QUEUED, not_before=soon)
     assert not postponed.claim(Status.RUNNING, lease_expires_at=soon)
-    free = make_submission(status=Status.QUEUED, not_before=now())
+    free = make_submission(status=Status.QUEUED, not_before=Now())
     assert free.claim(Status.RUNNING, lease_expires_at=soon)
     assert free.started_at is not None
 

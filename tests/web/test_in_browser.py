@@ -10,6 +10,7 @@ from pytest_django.live_server_helper import LiveServer
 
 from arena.accounts.models import User
 from competitions.models import Phase
+from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Outcome, Score, Stage
 from submissions.models import Submission
 from submissions.states import Status
@@ -91,9 +92,9 @@ def test_a_page_follows_a_submission_from_the_queue_to_its_scores(
     assert "Queued" in state.inner_text()
     assert "It is next." in state.inner_text()
 
-    assert submission.claim(Status.RUNNING, lease_expires_at=now())
+    assert submission.claim(Status.RUNNING, lease_expires_at=next_expiry())
     assert submission.renew(
-        lease_expires_at=now(), step="generating", progress_done=3, progress_of=24
+        lease_expires_at=next_expiry(), step="generating", progress_done=3, progress_of=24
     )
     state.get_by_text("Running").wait_for()
     assert "3 of 24" in state.inner_text()
