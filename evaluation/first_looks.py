@@ -1,25 +1,14 @@
 """What a check made, kept for the team until the next check or for good."""
 
 import logging
-from dataclasses import dataclass
 
 from django.core.files.base import ContentFile
 from django.db import transaction
 
+from evaluation.assignment import FirstLook
 from evaluation.models import EvaluationRun, FirstPicture
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class FirstLook:
-    """What a check shows the team: PNGs, ``style`` empty for a generator that takes none."""
-
-    content: bytes
-    style: bytes
-    picture: bytes
-    is_test_card: bool
-    hints: list[dict[str, str]]
 
 
 def store(run: EvaluationRun, first: FirstLook) -> FirstPicture:

@@ -10,6 +10,7 @@ from competitions.preparation_problems import PreparationRejected
 from evaluation.lease import Lease
 from evaluation.preparations import PreparationStopped
 from evaluation.references import read_references
+from evaluation.worker import workplace
 from styletransfer.errors import (
     DegenerateAnchor,
     InvalidRecipe,
@@ -67,13 +68,15 @@ def _measure(preparation: Preparation, recipe: ScoringRecipe, lease: Lease) -> R
         with recipe.discriminator.open("rb") as file:
             discriminator = file.read()
     try:
-        runner.open_pinned(pin, recipe.as_value())
+        runner.open_pinned(pin, recipe.as_value(), workplace())
     except (WeightsUnavailable, WeightsMismatch) as error:
         raise PreparationRejected("weights_unavailable", network=pin.name) from error
     except InvalidRecipe as error:
         raise PreparationRejected("bad_recipe", reason=str(error)[:200]) from error
     try:
-        return runner.calibrate(recipe.as_value(), references, pin, discriminator, report)
+        return runner.calibrate(
+            recipe.as_value(), references, pin, discriminator, report, workplace()
+        )
     except DegenerateAnchor as error:
         raise PreparationRejected("degenerate_anchor") from error
     except (WeightsMismatch, NonFiniteInput) as error:

@@ -3,8 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 
-from evaluation.lease import Lease
-from evaluation.models import EvaluationRun
+from evaluation.attempts import Attempt
 from evaluation.sandbox import SandboxUnavailable, Stylised
 from styletransfer.second_pass import UNAVAILABLE, SecondPass, pass_again
 from styletransfer.values import Image
@@ -13,8 +12,7 @@ log = logging.getLogger(__name__)
 
 
 def make_second_pass(
-    run: EvaluationRun,
-    lease: Lease,
+    attempt: Attempt,
     order: tuple[int, ...],
     scored: Callable[[int], Image],
     run_sandbox: Callable[[Sequence[int]], Stylised],
@@ -34,8 +32,10 @@ def make_second_pass(
     try:
         second = pass_again(order, scored, again)
     except SandboxUnavailable as error:
-        log.warning("submission %s: no second pass: %s", run.submission_id, error.reason)
+        log.warning(
+            "submission %s: no second pass: %s", attempt.desk.assignment.submission, error.reason
+        )
         return SecondPass(order, failure=UNAVAILABLE)
-    if second.failure == "too_slow" and lease.was_frozen:
+    if second.failure == "too_slow" and attempt.lease.was_frozen:
         return SecondPass(order, failure=UNAVAILABLE)
     return second

@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from django.db.models.functions import Coalesce, Now
 from competitions.models import Pair
 from competitions.services import publish_entry
 from evaluation import first_looks, mails
+from evaluation.assignment import FirstLook, Picture
 from evaluation.board import rebuild_entry
-from evaluation.first_looks import FirstLook
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.proposal import Proposal
@@ -29,14 +28,6 @@ from submissions.states import Status
 
 log = logging.getLogger(__name__)
 LOG_CHARACTERS = 20_000
-
-
-@dataclass(frozen=True)
-class Picture:
-    """What a generator made of a pair: the pixels that were scored, and a small copy."""
-
-    png: bytes
-    webp: bytes
 
 
 @transaction.atomic

@@ -2,7 +2,6 @@
 
 import logging
 import platform
-from datetime import timedelta
 from uuid import UUID
 
 from celery import Task, shared_task
@@ -13,20 +12,16 @@ from competitions.preparation_problems import PreparationRejected
 from competitions.preparations import PREPARE
 
 # The worker's start-up checks hang on this import.
-from evaluation import preparations, services, worker
+from evaluation import preparations, worker
+from evaluation.attempts import make_attempt
 from evaluation.lease import Lease
-from evaluation.models import EvaluationRun, Stage
+from evaluation.local_desk import LocalDesk
+from evaluation.models import Stage
 from evaluation.recipe_calibration import calibrate_recipe
-from evaluation.sandbox import SandboxStopped
-from styletransfer.errors import CheckpointRejected
 from submissions.dispatch import CHECK, EVALUATE
 from submissions.models import Submission
 
 log = logging.getLogger(__name__)
-
-# Everything but the generator itself: reading, features of the references, scores.
-PREPARATION = timedelta(minutes=30)
-SCORING_PER_PAIR = timedelta(seconds=30)
 
 
 @shared_task(name=CHECK, bind=True)
@@ -49,55 +44,16 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
     """
     if worker.is_ending():
         return  # the sweeper sends another message, which finds another worker
-    submission = (
-        Submission.objects.select_related("phase__recipe", "phase__reference_set", "team")
-        .filter(pk=submission_id)
-        .first()
-    )
-    if submission is None:
+    name = worker_name or platform.node()
+    try:
+        desk = LocalDesk.claim(submission_id, stage, worker=name)
+    except Submission.DoesNotExist:
         log.warning("submission %s does not exist", submission_id)
         return
-    run = services.begin(submission, stage, worker=worker_name or platform.node())
-    if run is None:
+    if desk is None:
         log.info("submission %s is not waiting: nothing to do", submission_id)
         return
-    facts = {"submission": str(submission_id), "run": run.pk, "attempt": run.attempt}
-    with (
-        bound_contextvars(worker=run.worker, **facts),
-        Lease(submission, deadline=_deadline(submission), is_ending=worker.is_ending) as lease,
-    ):
-        _do(run, lease)
-
-
-def _deadline(submission: Submission) -> timedelta:
-    pairs = submission.phase.reference_set.pairs.count()
-    # Twice: the second pass over some of the pairs has the same limit.
-    allowed = 2 * timedelta(seconds=submission.phase.time_limit_s)
-    return PREPARATION + allowed + SCORING_PER_PAIR * pairs
-
-
-def _do(run: EvaluationRun, lease: Lease) -> None:
-    from evaluation import runner  # loads torch: workers only
-
-    try:
-        runner.perform(run, lease)
-    except CheckpointRejected as error:
-        run.log = "\n".join(getattr(error, "__notes__", []))  # the sandbox's own words
-        log.info("submission %s: %s", run.submission_id, error)
-        if error.code == "too_slow" and lease.was_frozen:
-            services.record_fault(run, reason="The worker stood still while the generator ran.")
-        else:
-            services.record_refusal(run, code=error.code, facts=error.facts)
-    except SandboxStopped:
-        if lease.is_lost:
-            services.record_stopped(run)
-        else:
-            services.hand_back(run)
-        log.info("submission %s was stopped", run.submission_id)
-    except Exception as error:
-        log.exception("submission %s: platform fault", run.submission_id)
-        # The team reads this: what the error says (paths, addresses) is for our own log only.
-        services.record_fault(run, reason=f"Platform fault: {type(error).__name__}")
+    make_attempt(desk, worker.workplace(), worker=name, is_ending=worker.is_ending)
 
 
 @shared_task(name=PREPARE)

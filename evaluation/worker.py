@@ -15,6 +15,7 @@ from django.utils.timezone import now
 
 from evaluation.presence import Presence
 from evaluation.sandbox import Finding, LeakySandbox, SandboxPool, SandboxUnavailable, self_test
+from evaluation.workplace import Workplace
 
 log = logging.getLogger(__name__)
 _ending = threading.Event()
@@ -25,6 +26,19 @@ _presences: list[Presence] = []  # one at most, known once Celery has read its o
 def sandboxes() -> SandboxPool:
     """Return this worker's pool; one sandbox is kept warm for the next submission."""
     return SandboxPool(size=1)
+
+
+@cache
+def workplace() -> Workplace:
+    """Return what this worker works with, as the settings have it."""
+    return Workplace(
+        threads=settings.EVALUATION_THREADS,
+        device=settings.EVALUATION_DEVICE,
+        feature_cache=settings.FEATURE_CACHE_DIR,
+        weights=settings.WEIGHTS_DIR,
+        temporary=settings.FILE_UPLOAD_TEMP_DIR,
+        sandboxes=sandboxes,
+    )
 
 
 @celeryd_init.connect

@@ -9,25 +9,23 @@ from tests.services import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
 RUN = """
-from datetime import timedelta
 import psycopg2
 from django.conf import settings
 from django.core.management import call_command
 from django.db import connection
 call_command("migrate", verbosity=0)
-from evaluation import runner, services
-from evaluation.lease import Lease
-from tests.evaluation.test_services import make_submission, record, start
-run = start(make_submission(status="queued"))
-lease = Lease(run.submission, deadline=timedelta(minutes=1))
-with runner.step(run, lease, "scoring"):
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_backend_pid()")
-        ours = cursor.fetchone()[0]
-    other = psycopg2.connect(settings.DATABASE_URL)
-    other.autocommit = True
-    other.cursor().execute("SELECT pg_terminate_backend(%s)", [ours])
-print(record(run))
+from evaluation.assignment import Notes
+from evaluation.local_desk import LocalDesk
+from tests.evaluation.test_services import PICTURE, make_card, make_submission, start
+desk = LocalDesk(start(make_submission(status="queued")))
+with connection.cursor() as cursor:
+    cursor.execute("SELECT pg_backend_pid()")
+    ours = cursor.fetchone()[0]
+other = psycopg2.connect(settings.DATABASE_URL)
+other.autocommit = True
+other.cursor().execute("SELECT pg_terminate_backend(%s)", [ours])
+pairs = desk.assignment.count
+print(desk.report_scores(Notes(), make_card(pairs), [PICTURE] * pairs))
 """
 
 

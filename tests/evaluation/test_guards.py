@@ -8,18 +8,23 @@ import jsonschema
 import pytest
 
 from competitions.models import Phase
+from evaluation import services
+from evaluation.assignment import Notes
+from evaluation.attempts import Attempt
 from evaluation.demo.baselines import identity_baseline, style_paste_baseline, trained_baseline
 from evaluation.flag_texts import flag_lines
 from evaluation.lease import Lease
-from evaluation.models import EvaluationRun
-from evaluation.runner import make_scorer
+from evaluation.local_desk import LocalDesk
+from evaluation.models import Stage
+from evaluation.runner import open_scorer
 from evaluation.sandbox import SandboxStopped, SandboxUnavailable, Stylised
 from evaluation.second_pass import make_second_pass
-from evaluation.worker import sandboxes
+from evaluation.worker import sandboxes, workplace
 from styletransfer.card_schema import read_schema
 from styletransfer.errors import CheckpointRejected
 from styletransfer.second_pass import UNAVAILABLE, SecondPass, choose_order
 from styletransfer.values import ReferenceImages
+from submissions.states import Status
 from tests.evaluation.gallery_of_cheats import (
     METRICS,
     PAIRS,
@@ -31,7 +36,7 @@ from tests.evaluation.gallery_of_cheats import (
     recalls,
     shifted_copy,
 )
-from tests.factories import make_submission, make_team
+from tests.factories import make_phase, make_submission, make_team
 from tests.styletransfer.optimising import optimise
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,7 +111,8 @@ def test_reference_images_that_a_graph_has_learned_by_heart_are_flagged(
 def test_stored_pictures_that_were_fitted_to_the_networks_are_flagged(
     phase: Phase, references: ReferenceImages
 ) -> None:
-    prepared = make_scorer(phase).prepare()
+    desk = desk_for(phase)
+    prepared = open_scorer(desk, workplace(), desk.load_references()).prepare()
     fitted = [
         optimise(prepared, number, references.contents[content], levels=12, steps=20)
         for number, (content, _) in enumerate(references.pairs)
@@ -139,6 +145,14 @@ def second_pass_that(error: Exception) -> SecondPass:
     def fail(_numbers: Sequence[int]) -> Stylised:
         raise error
 
-    run = EvaluationRun(submission=make_submission())
-    lease = Lease(run.submission, deadline=timedelta(minutes=1))
-    return make_second_pass(run, lease, choose_order(PAIRS, 0), [].__getitem__, fail)
+    desk = desk_for(make_phase())
+    lease = Lease(make_submission(), deadline=timedelta(minutes=1))
+    attempt = Attempt(desk, lease, workplace(), Notes())
+    return make_second_pass(attempt, choose_order(PAIRS, 0), [].__getitem__, fail)
+
+
+def desk_for(phase: Phase) -> LocalDesk:
+    submission = make_submission(phase=phase, status=Status.QUEUED)
+    run = services.begin(submission, Stage.SCORE, worker="test")
+    assert run is not None
+    return LocalDesk(run)

@@ -8,6 +8,7 @@ from django.utils.timezone import now
 
 from competitions.models import LeaderboardEntry, OutgoingMail, Pair
 from evaluation import mails, services
+from evaluation.assignment import Picture
 from evaluation.models import EvaluationRun, Stage
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import Estimate
@@ -63,7 +64,7 @@ def record(run: EvaluationRun, total: float) -> bool:
         scores={"total": Estimate(total, total, total), "content": Estimate(0.125)},
         per_pair={"total": [total] * len(pairs)},
     )
-    picture = services.Picture(png=make_png(1), webp=b"small")
+    picture = Picture(png=make_png(1), webp=b"small")
     return services.record_scores(run, card, pairs=pairs, pictures=[picture] * len(pairs))
 
 

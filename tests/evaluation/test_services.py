@@ -10,6 +10,7 @@ from django.utils.timezone import now
 
 from competitions.models import LeaderboardEntry, Pair, ReferenceImage
 from evaluation import services
+from evaluation.assignment import Picture
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import Estimate
@@ -18,7 +19,7 @@ from submissions.states import Status
 from tests.factories import make_phase, make_png, make_recipe, make_submission, silence
 
 pytestmark = pytest.mark.django_db
-PICTURE = services.Picture(png=make_png(1), webp=b"small copy")
+PICTURE = Picture(png=make_png(1), webp=b"small copy")
 
 
 def make_card(pairs: int, total: float = 2.0) -> ScoreCard:

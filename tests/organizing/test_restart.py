@@ -16,6 +16,7 @@ from competitions.errors import Conflict, Forbidden, Invalid, QuotaSpent
 from competitions.models import LeaderboardEntry, Pair, Phase, Team
 from competitions.people import User
 from evaluation import organizing, services, sweeper
+from evaluation.assignment import Picture
 from evaluation.models import EvaluationRun, Outcome, Output, Score, Stage
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import Estimate
@@ -63,7 +64,7 @@ def score(submission: Submission, total: float) -> EvaluationRun:
         scores={"total": Estimate(total, total - 1, total + 1)},
         per_pair={"total": [total] * len(pairs)},
     )
-    pictures = [services.Picture(make_png(1), b"webp")] * len(pairs)
+    pictures = [Picture(make_png(1), b"webp")] * len(pairs)
     assert services.record_scores(run, card, pairs=pairs, pictures=pictures)
     return run
 

@@ -11,7 +11,7 @@ from arena.accounts.models import User
 from competitions.errors import Conflict, Forbidden, Invalid, QuotaSpent
 from competitions.models import Phase, Team
 from evaluation import services as evaluation_services
-from evaluation.first_looks import FirstLook
+from evaluation.assignment import FirstLook
 from evaluation.models import EvaluationRun, FirstPicture, Stage
 from styletransfer.manifest import Manifest
 from styletransfer.proposal import Proposal, Reason

@@ -1,0 +1,60 @@
+"""Where a worker gets what it needs for an attempt and hands in what it found."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from pathlib import Path
+from typing import Any, Protocol
+
+from evaluation.assignment import Assignment, Checked, Notes, Picture
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import ReferenceImages
+
+
+class Desk(Protocol):
+    """One attempt's way to the platform.
+
+    What is handed in counts only while the attempt holds its submission: each ``report`` says
+    whether it did.
+    """
+
+    @property
+    def assignment(self) -> Assignment:
+        """What there is to do."""
+
+    def renew(self, progress: Mapping[str, Any]) -> bool:
+        """Keep the lease and tell how far it is; return False if it was cancelled or taken over."""
+
+    def open_checkpoint(self) -> AbstractContextManager[Path]:
+        """Give the file that was entered, unchanged, on this machine.
+
+        Raises:
+            CheckpointChanged: it is not what was uploaded; no participant is to blame for that.
+        """
+
+    def load_references(self) -> ReferenceImages:
+        """Give the images to score against.
+
+        Raises:
+            ReferencesChanged: a pixel differs from what was frozen.
+        """
+
+    def load_discriminator(self) -> bytes | None:
+        """Give the file of the recipe's discriminator, if it has one."""
+
+    def report_check(self, notes: Notes, found: Checked) -> bool:
+        """Hand in that the checkpoint loads and answers."""
+
+    def report_scores(self, notes: Notes, card: ScoreCard, pictures: Sequence[Picture]) -> bool:
+        """Hand in what was measured, and the pictures that it was measured on."""
+
+    def report_refusal(self, notes: Notes, *, code: str, facts: Mapping[str, Any]) -> bool:
+        """End the submission by the participant's fault."""
+
+    def report_fault(self, notes: Notes, *, reason: str) -> bool:
+        """Tell that the platform failed; it is tried again, nothing is charged."""
+
+    def report_stopped(self, notes: Notes) -> None:
+        """Close an attempt whose submission was cancelled or taken over."""
+
+    def hand_back(self, notes: Notes) -> None:
+        """Let another worker have the submission at once: this one was asked to end."""

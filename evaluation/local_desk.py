@@ -1,0 +1,136 @@
+"""The desk of workers inside: they have the database and the files at hand."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Self
+from uuid import UUID
+
+from django.db import close_old_connections
+
+from competitions.models import Pair
+from evaluation import services
+from evaluation.assignment import (
+    Assignment,
+    Checked,
+    Checkpoint,
+    Notes,
+    Picture,
+    References,
+)
+from evaluation.lease import next_expiry
+from evaluation.models import EvaluationRun, Stage
+from evaluation.references import load_references
+from evaluation.stored_checkpoint import local_copy
+from styletransfer.score_card import ScoreCard
+from styletransfer.values import ReferenceImages
+from submissions.models import Submission
+
+# Everything but the generator itself: reading, features of the references, scores.
+PREPARATION = timedelta(minutes=30)
+SCORING_PER_PAIR = timedelta(seconds=30)
+
+
+class LocalDesk:
+    """Serves one attempt from the database."""
+
+    def __init__(self, run: EvaluationRun) -> None:
+        self._run = run
+        self.assignment = describe(run)
+
+    @classmethod
+    def claim(cls, submission_id: UUID, stage: Stage, *, worker: str) -> Self | None:
+        """Begin an attempt; return None if the submission is not waiting for one."""
+        submission = Submission.objects.select_related(
+            "phase__recipe", "phase__reference_set", "team"
+        ).get(pk=submission_id)
+        run = services.begin(submission, stage, worker=worker)
+        return None if run is None else cls(run)
+
+    def renew(self, progress: Mapping[str, Any]) -> bool:
+        return self._run.submission.renew(lease_expires_at=next_expiry(), **progress)
+
+    def open_checkpoint(self) -> AbstractContextManager[Path]:
+        return local_copy(self._run.submission)
+
+    def load_references(self) -> ReferenceImages:
+        wanted = self.assignment.references
+        return load_references(wanted.id, wanted.sha256)
+
+    def load_discriminator(self) -> bytes | None:
+        _wake_database()
+        stored = self._run.submission.phase.recipe.discriminator
+        if not stored:
+            return None
+        with stored.open("rb") as file:
+            found: bytes = file.read()
+        return found
+
+    def report_check(self, notes: Notes, found: Checked) -> bool:
+        run = self._write_down(notes)
+        return services.record_check_passed(run, first=found.first, proposal=found.proposal)
+
+    def report_scores(self, notes: Notes, card: ScoreCard, pictures: Sequence[Picture]) -> bool:
+        run = self._write_down(notes)
+        pairs = Pair.objects.filter(reference_set=self.assignment.references.id)
+        ordered = list(pairs.order_by("position"))
+        return services.record_scores(run, card, pairs=ordered, pictures=pictures)
+
+    def report_refusal(self, notes: Notes, *, code: str, facts: Mapping[str, Any]) -> bool:
+        return services.record_refusal(self._write_down(notes), code=code, facts=facts)
+
+    def report_fault(self, notes: Notes, *, reason: str) -> bool:
+        return services.record_fault(self._write_down(notes), reason=reason)
+
+    def report_stopped(self, notes: Notes) -> None:
+        services.record_stopped(self._write_down(notes))
+
+    def hand_back(self, notes: Notes) -> None:
+        services.hand_back(self._write_down(notes))
+
+    def _write_down(self, notes: Notes) -> EvaluationRun:
+        _wake_database()
+        run = self._run
+        run.steps, run.versions, run.log = notes.steps, notes.versions, notes.log
+        run.submission.converted_sha256 = notes.converted_sha256
+        return run
+
+
+def _wake_database() -> None:
+    # Work takes long enough for a database to be restarted: what was found shall not be lost.
+    close_old_connections()
+
+
+def describe(run: EvaluationRun) -> Assignment:
+    """Say what there is to do in an attempt."""
+    submission = run.submission
+    phase = submission.phase
+    pairs = phase.reference_set.pairs.count()
+    # Twice: the second pass over some of the pairs has the same limit.
+    deadline = PREPARATION + 2 * timedelta(seconds=phase.time_limit_s) + SCORING_PER_PAIR * pairs
+    return Assignment(
+        run=run.pk,
+        submission=submission.pk,
+        attempt=run.attempt,
+        stage="check" if run.stage == Stage.CHECK else "score",
+        checkpoint=Checkpoint(
+            sha256=submission.sha256,
+            size_bytes=submission.size_bytes,
+            manifest=submission.manifest,
+            converted_sha256=submission.converted_sha256,
+        ),
+        references=References(
+            id=phase.reference_set_id,
+            sha256=phase.reference_set.sha256,
+            image_size=phase.reference_set.image_size,
+        ),
+        pairs_public=phase.pairs_public,
+        recipe=phase.recipe.as_value(),
+        extractors=phase.extractors,
+        time_limit_s=phase.time_limit_s,
+        memory_bytes=phase.memory_limit_bytes,
+        deadline_s=deadline.total_seconds(),
+        first=0,
+        count=pairs,
+    )
