@@ -32,7 +32,7 @@ class Desk(Protocol):
         """
 
     def load_references(self) -> ReferenceImages:
-        """Give the images to score against.
+        """Give the images to score against; for a check, no more than the first pair's.
 
         Raises:
             ReferencesChanged: a pixel differs from what was frozen.

@@ -30,7 +30,7 @@ class Presence:
 
     def __init__(self, name: str, *, queues: Sequence[str]) -> None:
         self._name = name
-        self._queues = sorted(queues)
+        self.queues = sorted(queues)
         self._sandbox_check: Mapping[str, Any] = {}
         self._is_registered = False
         self._closing = threading.Event()
@@ -79,7 +79,7 @@ class Presence:
                 "version": platform_version(),
                 "device": settings.EVALUATION_DEVICE,
                 "threads": settings.EVALUATION_THREADS,
-                "queues": self._queues,
+                "queues": self.queues,
                 "sandbox_check": dict(self._sandbox_check),
                 "started_at": Now(),
                 "seen_at": Now(),

@@ -2,7 +2,7 @@
 
 from functools import lru_cache
 
-from competitions.models import ImageRole, ReferenceSet
+from competitions.models import ImageRole, Pair, ReferenceSet
 from styletransfer.images import decode_png, pixels_sha256
 from styletransfer.values import Image, ReferenceImages, hash_references
 
@@ -22,6 +22,23 @@ def load_references(reference_set_id: int, sha256: str) -> ReferenceImages:
     if references.sha256 != sha256:
         raise ReferencesChanged(f"reference set {reference_set_id} does not match its hash")
     return references
+
+
+def load_first_pair(reference_set_id: int) -> ReferenceImages:
+    """Read the content and style of the first pair alone, as a set of one pair without a name.
+
+    Raises:
+        ReferencesChanged: a pixel differs from what was stored.
+    """
+    pairs = Pair.objects.filter(reference_set=reference_set_id).order_by("position")
+    pair = pairs.select_related("content", "style")[:1].get()
+    images = []
+    for row in (pair.content, pair.style):
+        with row.file.open("rb") as file:
+            images.append(decode_png(file.read()))
+        if pixels_sha256(images[-1]) != row.pixels_sha256:
+            raise ReferencesChanged(f"image {row.pk} does not match its hash")
+    return ReferenceImages([images[0]], [images[1]], [(0, 0)], reals=[], sha256="")
 
 
 def read_references(reference_set: ReferenceSet) -> ReferenceImages:

@@ -1,5 +1,6 @@
 """What an evaluation worker sets up once: its sandboxes, proven before the first submission."""
 
+import importlib
 import logging
 import platform
 import sys
@@ -16,16 +17,25 @@ from django.utils.timezone import now
 from evaluation.presence import Presence
 from evaluation.sandbox import Finding, LeakySandbox, SandboxPool, SandboxUnavailable, self_test
 from evaluation.workplace import Workplace
+from submissions.dispatch import queue_of
+from submissions.states import Status
 
 log = logging.getLogger(__name__)
+_CHECKS = queue_of(Status.CHECKING)
 _ending = threading.Event()
 _presences: list[Presence] = []  # one at most, known once Celery has read its options
 
 
 @cache
 def sandboxes() -> SandboxPool:
-    """Return this worker's pool; one sandbox is kept warm for the next submission."""
-    return SandboxPool(size=1)
+    """Return this worker's pool of sandboxes that are warm before a submission comes.
+
+    A team waits for its check, which takes two for a state dict: one to convert, one to run it.
+    They are there again as soon as may be; while a run is scored, its time is what matters.
+    """
+    is_for_checks = any(_CHECKS in presence.queues for presence in _presences)
+    size = settings.WARM_SANDBOXES or (2 if is_for_checks else 1)
+    return SandboxPool(size, refills_beside_jobs=is_for_checks)
 
 
 @cache
@@ -62,6 +72,8 @@ def _refuse_to_start_unsafely(**_kwargs: Any) -> None:
         log.critical("no sandbox, so this worker takes no submissions: %s", error)
         sys.exit(f"stylearena: no sandbox, so no submissions are taken: {error}")
     sandboxes()
+    # Loads torch, which the first team would otherwise wait for.
+    importlib.import_module("evaluation.runner")
     for presence in _presences:
         presence.begin(sandbox_check=_in_words(findings))
     log.info("sandbox tested: ready for submissions")

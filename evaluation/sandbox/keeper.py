@@ -41,6 +41,7 @@ def main() -> int:
         _stage(plan["stage"])
     if plan["uid"] is not None:
         _become(plan["uid"])
+    os.nice(plan["nice"])
     for name, value in plan["limits"].items():
         resource.setrlimit(getattr(resource, name), (value, value))
     child = os.posix_spawn(

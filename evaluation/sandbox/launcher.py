@@ -28,12 +28,15 @@ _KEEPER = Path(__file__).parent / "keeper.py"
 _STAGE = "/tmp"  # noqa: S108 - as the keeper has it
 _END_S = 10.0
 _POLL_S = 0.2
+_PATIENT = 10
+_CAP_SYS_NICE = 23
 
 
 class Sandbox:
     """A started sandbox. It takes one job and is never used again."""
 
-    def __init__(self, profile: Profile) -> None:
+    def __init__(self, profile: Profile, *, is_patient: bool = False) -> None:
+        """Start one; a patient one warms up at low priority, until ``hurry`` is called."""
         binds = profile.binds()
         self.printed = ""
         """The last that was printed inside; known once it has ended."""
@@ -41,6 +44,8 @@ class Sandbox:
         """Whether the kernel killed it for want of memory; known once it has ended."""
         self._is_ended = False
         self._slot = Slot() if os.geteuid() == 0 else None
+        # Only who may raise a priority again lowers one: a job is never run at it.
+        self._is_patient = is_patient and self._slot is not None and _may_raise_priorities()
         try:
             self._start(profile, binds)
         except BaseException:
@@ -67,6 +72,7 @@ class Sandbox:
                 "limits": profile.limits,
                 "stage": stage,
                 "uid": self.uid,
+                "nice": _PATIENT if self._is_patient else 0,
                 "group": None if self._group is None else str(self._group.processes),
             }
             self._process = subprocess.Popen(  # noqa: S603
@@ -117,6 +123,13 @@ class Sandbox:
             self.end()
             raise SandboxUnavailable(explain(self.printed, problem))
 
+    def hurry(self) -> None:
+        """Give it the priority that a job runs at."""
+        if self._is_patient and self.uid is not None:
+            self._is_patient = False
+            with contextlib.suppress(ProcessLookupError):  # it died
+                os.setpriority(os.PRIO_USER, self.uid, os.getpriority(os.PRIO_PROCESS, 0))
+
     def receive(self, timeout: float) -> bytes | None:
         """Return the next packet; None if there is none yet, empty if it hung up."""
         self.control.settimeout(timeout)
@@ -131,10 +144,9 @@ class Sandbox:
     def wait_for_exit(self, timeout: float) -> int | None:
         """Return bubblewrap's exit status (128 + signal for a killed one), None if it runs on."""
         try:
-            code = self._process.wait(timeout)
+            return self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
-        return code if code >= 0 else 128 - code  # the keeper itself was killed
 
     def end(self) -> None:
         """Kill everything in it and wait until nothing is left. May be called again."""
@@ -174,6 +186,11 @@ class Sandbox:
             # bubblewrap, the keeper, and what a change of limits may meet on its way out
             self._group.limit(memory_bytes=memory_bytes, processes=most_threads(threads) + 8)
 
+    @property
+    def is_in_a_group(self) -> bool:
+        """Say whether the kernel would tell why it killed."""
+        return self._group is not None
+
     def note_out_of_memory(self) -> OutOfMemory | None:
         """Ask the kernel whether it killed for want of memory."""
         if self._group is not None and self.out_of_memory is None:
@@ -201,6 +218,13 @@ def _placed(
     stage = [(str(bind.source), f"{_STAGE}/{i}") for i, bind in enumerate(binds)]
     places = [(place, bind.target) for (_, place), bind in zip(stage, binds, strict=True)]
     return stage, places
+
+
+def _may_raise_priorities() -> bool:
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith("CapEff:"):
+            return bool(int(line.split()[1], 16) >> _CAP_SYS_NICE & 1)
+    return False
 
 
 def _keeper_environment() -> dict[str, str]:

@@ -35,17 +35,23 @@ _LOOK_S = 5.0
 class SandboxPool:
     """A few sandboxes that are ready before a job comes.
 
-    Every job gets a fresh one and ends it; none is ever used again. They are refilled between
-    jobs, not beside one, so that a generator's time is not measured against our own imports.
-    A pool runs one job at a time and belongs to one process: make it after forking.
+    Every job gets a fresh one and ends it; none is ever used again. They are started at low
+    priority, and between jobs, so that a generator's time is not measured against our own imports;
+    with ``refills_beside_jobs`` at once, where soon is more than exact. A pool runs one job at a
+    time and belongs to one process: make it after forking.
     """
 
-    def __init__(self, size: int = 1, *, profile: Profile | None = None) -> None:
+    def __init__(
+        self, size: int = 1, *, profile: Profile | None = None, refills_beside_jobs: bool = False
+    ) -> None:
         if size < 1:
             raise ValueError("a pool holds at least one sandbox")
         self._size = size
+        self._refills_beside_jobs = refills_beside_jobs
         self._profile = profile or Profile()
         self._ready: deque[Sandbox] = deque()
+        self._starting: Sandbox | None = None
+        self._is_awaited = False
         self._changed = threading.Condition()
         self._problem: SandboxUnavailable | None = None
         self._is_closed = False
@@ -147,19 +153,32 @@ class SandboxPool:
         with self._changed:
             self._problem = None  # whatever was wrong before: this job wants a new attempt
             self._changed.notify_all()
-            while True:
-                if self._is_closed:
-                    raise SandboxUnavailable("The sandbox pool is closed.")
-                self._drop_dead()
-                if self._ready:
-                    self._is_busy = True
-                    return self._ready.popleft()
-                if self._problem is not None:
-                    raise self._problem
-                self._changed.notify_all()  # a dead one may have to be replaced
-                self._changed.wait(_POLL_S)
-                if should_stop is not None and should_stop():
-                    raise SandboxStopped
+            self._is_awaited = True
+            try:
+                sandbox = self._wait_for_one(should_stop)
+            finally:
+                self._is_awaited = False
+            self._is_busy = True
+            if self._refills_beside_jobs:
+                self._changed.notify_all()
+        sandbox.hurry()
+        return sandbox
+
+    def _wait_for_one(self, should_stop: ShouldStop | None) -> Sandbox:
+        while True:
+            if self._is_closed:
+                raise SandboxUnavailable("The sandbox pool is closed.")
+            self._drop_dead()
+            if self._ready:
+                return self._ready.popleft()
+            if self._problem is not None:
+                raise self._problem
+            if self._starting is not None:
+                self._starting.hurry()
+            self._changed.notify_all()  # a dead one may have to be replaced
+            self._changed.wait(_POLL_S)
+            if should_stop is not None and should_stop():
+                raise SandboxStopped
 
     def _refill(self) -> None:
         """Start sandboxes for as long as the pool lives."""
@@ -175,7 +194,9 @@ class SandboxPool:
 
     def _start(self) -> Sandbox | SandboxUnavailable:
         try:
-            sandbox = Sandbox(self._profile)
+            sandbox = Sandbox(self._profile, is_patient=not self._is_awaited)
+            with self._changed:
+                self._starting = sandbox
             sandbox.wait_ready(_READY_S, give_up=lambda: self._is_closed)
         except SandboxUnavailable as error:
             return error
@@ -185,6 +206,7 @@ class SandboxPool:
 
     def _add(self, made: Sandbox | SandboxUnavailable) -> None:
         with self._changed:
+            self._starting = None
             if isinstance(made, Sandbox):
                 self._ready.append(made)
             else:
@@ -192,7 +214,8 @@ class SandboxPool:
             self._changed.notify_all()
 
     def _wants_another(self) -> bool:
-        return self._problem is None and not self._is_busy and len(self._ready) < self._size
+        may_start = self._refills_beside_jobs or not self._is_busy
+        return self._problem is None and may_start and len(self._ready) < self._size
 
     def _drop_dead(self) -> None:
         for sandbox in [waiting for waiting in self._ready if not waiting.is_alive()]:

@@ -28,6 +28,7 @@ SECTIONS = {
     "repeat": ("repeat", "The same submission again"),
     "agreement": ("agreement", "Agreement with other packages"),
     "sandbox": ("sandbox", "Sandbox"),
+    "preflight": ("preflight", "Pre-flight"),
     "pages": ("pages", "Pages of the platform that runs here"),
 }
 EXAMPLES = """\
@@ -57,7 +58,7 @@ def main() -> int:
     found: dict[str, list[Row]] = {}
     terminal = Terminal()
     with tempfile.TemporaryDirectory(prefix="bench-") as folder:
-        setting = Setting(Path(folder), is_quick=chosen.quick, port=chosen.port)
+        setting = Setting(Path(folder), chosen.quick, chosen.port, tuple(chosen.checkpoints))
         for key in chosen.only:
             terminal.title(SECTIONS[key][1])
             found[key] = []
@@ -86,6 +87,7 @@ def parse() -> argparse.Namespace:
     add("--markdown", action="store_true", help="print the tables as Markdown as well")
     add("--out", type=Path, default=ROOT / "var" / "bench" / "results.json")
     add("--port", type=int, default=int(os.environ.get("PORT") or 8000), help="of the platform")
+    add("--checkpoints", type=Path, nargs="*", default=[], help="more files for the pre-flight")
     return parser.parse_args()
 
 

@@ -15,6 +15,8 @@ class Setting:
     folder: Path
     is_quick: bool = False
     port: int = 8000
+    checkpoints: tuple[Path, ...] = ()
+    """Further files for the pre-flight."""
 
     @property
     def rounds(self) -> int:

@@ -140,6 +140,32 @@ def test_a_warm_sandbox_that_died_is_replaced(
         assert (pool.run(job, LIMITS).outputs == 7).all()
 
 
+def test_a_pool_is_filled_between_jobs_and_one_for_checks_beside_them(
+    attack: Attack, job: GeneratorJob
+) -> None:
+    profile = attack(f"job.outputs[:] = 7; control.send(b'{{\"done\": 1}}'); {SEVENS}")
+    seen: list[bool] = []
+    with SandboxPool(1, profile=profile) as pool:
+        pool.run(job, LIMITS, on_progress=lambda done, of: seen.append(pool._wants_another()))
+    assert seen == [False]
+    with SandboxPool(1, profile=profile, refills_beside_jobs=True) as pool:
+        pool.run(job, LIMITS, on_progress=lambda done, of: pool.wait_until_ready(30))
+
+
+@ROOT_ONLY
+def test_a_sandbox_warms_up_at_low_priority_and_works_at_the_usual_one(attack: Attack) -> None:
+    own = _niceness(0)
+    sandbox = Sandbox(attack(SEVENS), is_patient=True)
+    try:
+        sandbox.wait_ready(30)
+        family = [sandbox.pid, *descendants(sandbox.pid)]
+        assert {_niceness(pid) for pid in family} == {min(19, own + 10)}
+        sandbox.hurry()
+        assert {_niceness(pid) for pid in family} == {own}
+    finally:
+        sandbox.end()
+
+
 def test_a_closed_pool_has_ended_everything_and_refuses_jobs(
     attack: Attack, job: GeneratorJob, others: set[int]
 ) -> None:
@@ -218,6 +244,10 @@ def _command(pid: int) -> bytes:
         return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
+
+
+def _niceness(pid: int) -> int:
+    return os.getpriority(os.PRIO_PROCESS, pid)
 
 
 def _repository() -> Path:
