@@ -16,15 +16,16 @@ from competitions.policies import is_organizer, may_see_outputs
 from competitions.ranking import keep_finite
 from evaluation.hint_texts import questions_of
 from evaluation.models import EvaluationRun, FirstPicture, ImageScore, Output
-from evaluation.queues import waits_in_vain
 from evaluation.score_cards import readable_parts
 from submissions.api import SubmissionOut
+from submissions.fitting import fitting_manifest
 from submissions.models import Submission
 
 CHECK_PICTURES = ("content", "style", "picture")
+MEASURED = ("parameters", "needed_bytes", "peak_bytes")
 
 # What a page too shows to the team and the organizers only; the score card names the file's hash.
-FOR_MANAGERS = ("file_name", "size_bytes", "manifest", "proposal", "check")
+FOR_MANAGERS = ("file_name", "size_bytes", "manifest", "proposal", "check", "fitting_manifest")
 
 
 class SubmissionDetailOut(SubmissionOut):
@@ -33,15 +34,13 @@ class SubmissionDetailOut(SubmissionOut):
     scores = serializers.SerializerMethodField()
     card = serializers.SerializerMethodField()
     check = serializers.SerializerMethodField()
+    fitting_manifest = serializers.SerializerMethodField()
     outputs = serializers.SerializerMethodField()
     log = serializers.SerializerMethodField()
-    no_worker_online = serializers.SerializerMethodField()
 
     class Meta(SubmissionOut.Meta):
-        fields = [
-            *SubmissionOut.Meta.fields,
-            *("no_worker_online", "check", "scores", "card", "outputs", "log"),
-        ]
+        found = ["check", "fitting_manifest", "scores", "card", "outputs", "log"]
+        fields = [*SubmissionOut.Meta.fields, *found]
 
     def to_representation(self, submission: Submission) -> dict[str, Any]:
         self.run = submission.runs.that_count().prefetch_related("scores").first()
@@ -54,10 +53,6 @@ class SubmissionDetailOut(SubmissionOut):
         if not self.is_manager:
             body |= dict.fromkeys(FOR_MANAGERS)
         return body
-
-    def get_no_worker_online(self, submission: Submission) -> bool:
-        """Say whether it has waited for two minutes with nobody there to take it."""
-        return waits_in_vain(submission)
 
     def get_scores(self, submission: Submission) -> dict[str, Any]:
         if self.run is None:
@@ -84,6 +79,10 @@ class SubmissionDetailOut(SubmissionOut):
             return None
         first = FirstPicture.objects.filter(run__submission=submission).first()
         return describe_check(submission, first) if first else None
+
+    def get_fitting_manifest(self, submission: Submission) -> dict[str, Any] | None:
+        found = fitting_manifest(submission) if self.is_manager else None
+        return found.model_dump(mode="json") if found else None
 
     def get_outputs(self, submission: Submission) -> list[dict[str, Any]] | None:
         if not self.shows_images:
@@ -125,7 +124,8 @@ def describe_check(submission: Submission, first: FirstPicture) -> dict[str, Any
         for name in CHECK_PICTURES
     }
     hints = [question.to_json() for question in questions_of(first.hints)]
-    return {**addresses, "is_test_card": first.is_test_card, "hints": hints}
+    memory = {name: first.measured.get(name) or None for name in MEASURED}
+    return {**addresses, "is_test_card": first.is_test_card, "hints": hints, **memory}
 
 
 class OutputPicture(APIView):

@@ -99,6 +99,8 @@ class FirstLook:
     picture: bytes
     is_test_card: bool
     hints: list[dict[str, str]]
+    measured: dict[str, int]
+    """``parameters``; ``needed_bytes``, expected at least; ``peak_bytes``, measured."""
 
 
 @dataclass(frozen=True)

@@ -1,9 +1,11 @@
 """What the page of a submission shows of its check, to its team and the organizers."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from django.template.defaultfilters import filesizeformat
+from django.utils.formats import number_format
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -12,6 +14,7 @@ from evaluation.hint_texts import Question, questions_of
 from evaluation.models import FirstPicture
 from styletransfer.architectures import ARCHITECTURES
 from styletransfer.proposal import Reason
+from submissions.fitting import fitting_manifest
 from submissions.forms import CHANNEL_ORDERS, RANGES
 from submissions.models import Submission
 from submissions.states import Status
@@ -24,6 +27,9 @@ _NAMES: dict[str, "str | Promise"] = {
     "output_range": gettext_lazy("It returns values of"),
     "channel_order": gettext_lazy("Order of the colours"),
     "size": gettext_lazy("Sizes it takes"),
+    "parameters": gettext_lazy("Parameters"),
+    "needed_bytes": gettext_lazy("Memory it needs at least"),
+    "peak_bytes": gettext_lazy("Memory it took here"),
 }
 
 
@@ -37,13 +43,23 @@ class Described:
 
 
 @dataclass(frozen=True)
+class Fitting:
+    """A manifest by which the file fits: in few words, and as it is sent."""
+
+    name: str
+    manifest: str
+
+
+@dataclass(frozen=True)
 class CheckPage:
     """``first`` is None where there is no picture, as after a rejection."""
 
     first: FirstPicture | None
     questions: Sequence[Question]
     fields: Sequence[Described]
+    measured: Sequence[Described]
     manifest: str
+    fitting: "Fitting | None"
 
     ranges = RANGES
     channel_orders = CHANNEL_ORDERS
@@ -60,8 +76,31 @@ def check_of(submission: Submission) -> CheckPage | None:
         first=first,
         questions=questions_of(first.hints) if first else [],
         fields=_fields(submission) if submission.is_described else [],
+        measured=_measured(first.measured) if first else [],
         manifest=json.dumps(submission.manifest, indent=2),
+        fitting=_fitting(submission),
     )
+
+
+def _measured(measured: Mapping[str, int]) -> list[Described]:
+    known = {
+        "parameters": lambda value: number_format(value, force_grouping=True),
+        "needed_bytes": filesizeformat,
+        "peak_bytes": filesizeformat,
+    }
+    return [
+        Described(_NAMES[name], str(write(measured[name])), is_guess=False)
+        for name, write in known.items()
+        if measured.get(name)
+    ]
+
+
+def _fitting(submission: Submission) -> Fitting | None:
+    found = fitting_manifest(submission)
+    if found is None:
+        return None
+    described = found.model_dump(mode="json")
+    return Fitting(_architecture(described), json.dumps(described))
 
 
 def _fields(submission: Submission) -> list[Described]:

@@ -13,7 +13,9 @@ log = logging.getLogger(__name__)
 
 def store(run: EvaluationRun, first: FirstLook) -> FirstPicture:
     """Write the pictures, outside of any transaction: it takes long."""
-    row = FirstPicture(run=run, is_test_card=first.is_test_card, hints=first.hints)
+    row = FirstPicture(
+        run=run, is_test_card=first.is_test_card, hints=first.hints, measured=first.measured
+    )
     for name in ("content", "style", "picture"):
         if data := getattr(first, name):
             getattr(row, name).save(f"{run.pk}-{name}.png", ContentFile(data), save=False)

@@ -218,6 +218,8 @@ class FirstPicture(models.Model):
     is_test_card = models.BooleanField(_("made of the test card"), default=False)
     # Codes of `styletransfer.first_look` with what each suggests.
     hints = models.JSONField(_("hints"), default=list)
+    # "parameters", "needed_bytes" and "peak_bytes"; empty for checks made before they were kept.
+    measured = models.JSONField(_("measured"), default=dict)
 
     class Meta:
         verbose_name = _("first picture")

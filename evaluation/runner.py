@@ -49,25 +49,23 @@ def perform(attempt: Attempt) -> None:
     place = attempt.place
     make_deterministic(place.threads)
     attempt.notes.versions = {**arithmetic(open_device(place.device)), **versions()}
-    with step(attempt, "references"):
-        references = attempt.desk.load_references()
     if attempt.desk.assignment.stage == "check":
-        check(attempt, references)
+        check(attempt)
     else:
-        evaluate(attempt, references)
+        evaluate(attempt)
 
 
-def check(attempt: Attempt, references: ReferenceImages) -> None:
+def check(attempt: Attempt) -> None:
     """Make one picture, and look at it as the team will."""
     assignment = attempt.desk.assignment
-    if not assignment.pairs_public:
-        references = _test_card(assignment.references.image_size)
-    content, style = (
-        images[name]
-        for images, name in zip(
-            (references.contents, references.styles), references.pairs[0], strict=True
-        )
-    )
+    with step(attempt, "references"):
+        if assignment.pairs_public:
+            references = attempt.desk.load_references()
+        else:
+            references = _test_card(assignment.references.image_size)
+    number_of_content, number_of_style = references.pairs[0]
+    content = references.contents[number_of_content]
+    style = references.styles[number_of_style]
     made = generate(attempt, references, range(CHECKED_PAIRS))
     manifest = made.proposal.manifest if made.proposal else assignment.checkpoint.manifest
     manifest = Manifest.model_validate(manifest)
@@ -78,6 +76,7 @@ def check(attempt: Attempt, references: ReferenceImages) -> None:
         picture=encode_png(made.outputs[0]),
         is_test_card=not assignment.pairs_public,
         hints=[hint.to_json() for hint in look(made.outputs[0], content, manifest)],
+        measured=made.measure_memory(),
     )
     attempt.desk.report_check(attempt.notes, Checked(first, made.proposal))
 
@@ -93,9 +92,11 @@ def _test_card(side: int) -> ReferenceImages:
     )
 
 
-def evaluate(attempt: Attempt, references: ReferenceImages) -> None:
+def evaluate(attempt: Attempt) -> None:
     """Make and score every picture."""
     assignment, notes = attempt.desk.assignment, attempt.notes
+    with step(attempt, "references"):
+        references = attempt.desk.load_references()
     with step(attempt, "preparing"):
         scorer = open_scorer(attempt.desk, attempt.place, references)
         scorer.prepare(_reporter(attempt, "preparing"))

@@ -19,6 +19,7 @@ from styletransfer.errors import CheckpointRejected
 from styletransfer.generators import build
 from styletransfer.inference import FileSize, Floats, Generator, stylise
 from styletransfer.manifest import Manifest
+from styletransfer.memory_need import MemoryNeed, Room, need_of_architecture
 from styletransfer.onnx_file import check_onnx
 from styletransfer.onnx_generator import (
     explain_crash,
@@ -38,6 +39,7 @@ from styletransfer.state_dict import ENVELOPE_BYTES, convert
 from styletransfer.warm_samples import honest_samples, hostile_samples, state_dicts
 
 _TAIL_BYTES = 65_536
+_LARGE = Room(memory_bytes=1 << 40, height=16, width=16)
 
 
 @dataclass(frozen=True)
@@ -49,6 +51,7 @@ class TorchGenerator:
     parameters_count: int
     size_multiple: int
     fixed_sizes: Mapping[str, FileSize]
+    memory_need: MemoryNeed | None = None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -64,18 +67,21 @@ class TorchGenerator:
         return np.asarray(output.numpy(), dtype=np.float32)
 
 
-def load_generator(data: bytes | memoryview, manifest: Manifest) -> Generator:
+def load_generator(
+    data: bytes | memoryview, manifest: Manifest, room: Room | None = None
+) -> Generator:
     """Check a whole file and build the generator it holds.
 
     Args:
         data: the file's bytes; nothing is ever read from a path.
         manifest: what the participant says the file is.
+        room: refuse what can't fit into it before anything is built.
 
     Raises:
         CheckpointRejected: with the reason, and nothing else whatever the bytes are.
     """
     try:
-        return _load(data, manifest)
+        return _load(data, manifest, room)
     except CheckpointRejected:
         raise
     except Exception as error:
@@ -94,12 +100,12 @@ def warm_up() -> None:
     content = np.zeros((16, 16, 3), dtype=np.uint8)
     for data, manifest in honest_samples():
         propose(data)
-        stylise(load_generator(data, manifest), content, content)
+        stylise(load_generator(data, manifest, _LARGE), content, content)
     for data, manifest in hostile_samples():
         try:
             with contextlib.suppress(CheckpointRejected):
                 propose(data)
-            stylise(load_generator(data, manifest), content, content)
+            stylise(load_generator(data, manifest, _LARGE), content, content)
         except CheckpointRejected:
             continue
         raise AssertionError("a hostile sample was accepted")
@@ -108,21 +114,27 @@ def warm_up() -> None:
             convert(data, memoryview(bytearray(len(data) + ENVELOPE_BYTES)))
 
 
-def _load(data: bytes | memoryview, manifest: Manifest) -> Generator:
+def _load(data: bytes | memoryview, manifest: Manifest, room: Room | None) -> Generator:
     found = sniff(bytes(data[:HEAD_BYTES]), len(data), bytes(data[-_TAIL_BYTES:]))
     if found != manifest.format:
         raise CheckpointRejected("format_mismatch", expected=manifest.format, found=found)
     if found == "state_dict":  # has to be converted first, apart from everything else
         raise CheckpointRejected("format_refused", kind="state_dict")
     if found == "onnx":
-        return open_onnx(check_onnx(data, manifest), manifest)
-    return _load_safetensors(data, manifest)
+        return open_onnx(check_onnx(data, manifest, room), manifest)
+    return _load_safetensors(data, manifest, room)
 
 
-def _load_safetensors(data: bytes | memoryview, manifest: Manifest) -> TorchGenerator:
+def _load_safetensors(
+    data: bytes | memoryview, manifest: Manifest, room: Room | None
+) -> TorchGenerator:
     # Manifest lets no file of weights through without an architecture it knows.
     architecture = ARCHITECTURES[str(manifest.architecture)]
     header = require_architecture(read_header(data), architecture, manifest.parameters)
+    need = None
+    if room is not None:
+        need = need_of_architecture(architecture, manifest, room, len(data))
+        need.require(room)
     require_finite(data, header)
     try:
         tensors = safetensors.torch.load(bytes(data))
@@ -140,4 +152,5 @@ def _load_safetensors(data: bytes | memoryview, manifest: Manifest) -> TorchGene
         parameters_count=count_weights(header),
         size_multiple=architecture.size_multiple(manifest.parameters),
         fixed_sizes={},
+        memory_need=need,
     )

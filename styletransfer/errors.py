@@ -26,6 +26,7 @@ REFUSALS: Mapping[str, str] = {
     "wrong_size": "The generator works at another image size than this phase.",
     "output_shape": "The generator's output has the wrong shape.",
     "non_finite_output": "The generator produced NaN or infinite pixels.",
+    "too_much_memory": "The generator can't run in the memory that is allowed.",
     "too_slow": "The generator took longer than allowed.",
     "out_of_memory": "The generator needed more memory than allowed.",
     "generator_crashed": "The generator stopped with an error.",

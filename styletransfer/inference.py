@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import ChannelOrder, Fixed, Manifest, Range
+from styletransfer.memory_need import MemoryNeed
 
 Floats = NDArray[np.float32]
 Pixels = NDArray[np.uint8]
@@ -33,6 +34,10 @@ class Generator(Protocol):
     @property
     def parameters_count(self) -> int:
         """How many weights it has."""
+
+    @property
+    def memory_need(self) -> MemoryNeed | None:
+        """What loading and running it takes at least, where that was asked for."""
 
     @property
     def size_multiple(self) -> int:

@@ -16,6 +16,8 @@ from onnx import numpy_helper
 
 from styletransfer.errors import CheckpointRejected
 from styletransfer.manifest import Manifest
+from styletransfer.memory_need import MemoryNeed, Room, padded_size
+from styletransfer.onnx_memory import need_of_graph
 from styletransfer.safetensors_file import FACTS_SHOWN, MAX_TENSORS, shorten
 
 MAX_NODES = 10_000
@@ -76,14 +78,18 @@ class CheckedOnnx:
     parameters_count: int
     fixed_sizes: dict[str, tuple[Side, Side]]
     output: str
+    memory_need: MemoryNeed | None
 
 
-def check_onnx(data: bytes | memoryview, manifest: Manifest) -> CheckedOnnx:
+def check_onnx(
+    data: bytes | memoryview, manifest: Manifest, room: Room | None = None
+) -> CheckedOnnx:
     """Check everything a file can be refused for without running it.
 
     Raises:
         CheckpointRejected: corrupt_file, external_data, onnx_refused, unsupported_operator,
-            wrong_dtype, non_finite_weights, too_many_parameters, wrong_inputs or output_shape.
+            wrong_dtype, non_finite_weights, too_many_parameters, wrong_inputs, output_shape or
+            too_much_memory.
     """
     model, weights = parse_onnx(data)
     graph = model.graph
@@ -92,7 +98,17 @@ def check_onnx(data: bytes | memoryview, manifest: Manifest) -> CheckedOnnx:
     for tensor in _all_tensors(graph):
         _require_finite(tensor)
     _strip(model)
-    return CheckedOnnx(model.SerializeToString(), weights, fixed_sizes, output)
+    need = None
+    if room is not None:
+        target = padded_size(manifest, room)
+        sizes = {
+            image.name: (fixed[0] or target[0], fixed[1] or target[1])
+            for image in manifest.inputs
+            for fixed in [fixed_sizes[image.role]]
+        }
+        need = need_of_graph(model, sizes, weights=weights, file_bytes=len(data))
+        need.require(room)
+    return CheckedOnnx(model.SerializeToString(), weights, fixed_sizes, output, need)
 
 
 def parse_onnx(data: bytes | memoryview) -> tuple[onnx.ModelProto, int]:

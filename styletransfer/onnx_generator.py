@@ -16,6 +16,7 @@ import onnxruntime
 from styletransfer.errors import CheckpointRejected
 from styletransfer.inference import FileSize, Floats
 from styletransfer.manifest import Manifest
+from styletransfer.memory_need import MemoryNeed
 from styletransfer.onnx_file import CheckedOnnx
 from styletransfer.safetensors_file import shorten
 
@@ -39,6 +40,7 @@ class OnnxGenerator:
     fixed_sizes: Mapping[str, FileSize]
     session: Any
     output: str
+    memory_need: MemoryNeed | None = None
     size_multiple: int = 1
 
     @property
@@ -85,6 +87,7 @@ def open_onnx(checked: CheckedOnnx, manifest: Manifest) -> OnnxGenerator:
         fixed_sizes=checked.fixed_sizes,
         session=session,
         output=checked.output,
+        memory_need=checked.memory_need,
     )
 
 

@@ -14,12 +14,12 @@ from styletransfer.onnx_hints import Ending, Graph, Numbers, Scaling
 from styletransfer.proposal import Proposal, Reason
 from styletransfer.safetensors_file import FACTS_SHOWN, read_header, shorten
 from styletransfer.sniff import HEAD_BYTES, sniff
+from styletransfer.usual_manifest import LARGEST_MULTIPLE, usual_manifest
 
 TAIL_BYTES = 65_536
 
 # A file with so many of an architecture's weights is meant to be one, whatever is wrong with it.
 _NEARLY_ALL = 0.8
-_LARGEST_MULTIPLE = 64
 _ENDS: Mapping[Range, tuple[float, float]] = {"0..1": (0, 1), "-1..1": (-1, 1), "0..255": (0, 255)}
 # What networks like to see, and so bring their inputs to: the ends of intervals, channel by
 # channel. The last two are without a mean colour, with and without the deviation taken out.
@@ -70,18 +70,7 @@ def propose_weights(shapes: Shapes, container: Format = "safetensors") -> Propos
     """
     architecture, parameters, reason = _recognise(shapes)
     usual = Reason("usual_for_architecture")
-    roles = ("content", "style")[: architecture.inputs]
-    manifest = Manifest.model_validate(
-        {
-            "format": container,
-            "architecture": architecture.name,
-            "parameters": parameters,
-            "inputs": [{"role": role, "name": role} for role in roles],
-            "input_range": architecture.usual_range,
-            "output_range": architecture.usual_range,
-            "size": {"multiple_of": min(architecture.size_multiple(parameters), _LARGEST_MULTIPLE)},
-        }
-    )
+    manifest = usual_manifest(architecture, parameters, container)
     reasons = {
         "format": Reason("seen_in_file"),
         "architecture": reason,
@@ -196,7 +185,7 @@ def _guess_size(graph: Graph, content: onnx.ValueInfoProto) -> tuple[object, Rea
     sides = fixed_sides(content)
     if len(sides) == 4 and sides[2] is not None and sides[3] is not None:
         return {"fixed": [sides[2], sides[3]]}, Reason("fixed_in_graph")
-    multiple = min(graph.find_multiple(), _LARGEST_MULTIPLE)
+    multiple = min(graph.find_multiple(), LARGEST_MULTIPLE)
     if multiple == 1:
         return {"multiple_of": 1}, Reason("never_halved")
     return {"multiple_of": multiple}, Reason("halved_in_graph", {"multiple_of": multiple})

@@ -210,18 +210,22 @@ def _require_keys(expected: Shapes, found: Mapping[str, Entry], shapes: Shapes) 
         "missing_count": len(missing),
         "unexpected_count": len(unexpected),
     }
-    hint: dict[str, object] = {**_what_fits(shapes)}
+    hint = _what_fits(shapes)
     if not hint and 2 * len(missing) > len(expected):
         hint = {"known": list(ARCHITECTURES)}  # and it is none of them
     raise CheckpointRejected("wrong_keys", **facts, **hint)
 
 
-def _what_fits(shapes: Shapes) -> dict[str, str]:
+def _what_fits(shapes: Shapes) -> dict[str, object]:
     """Name the architecture and the parameters that the weights are meant for, if it is known."""
     for architecture in ARCHITECTURES.values():
         if parameters := architecture.recognise(shapes):
             listed = ", ".join(f"{name} {value}" for name, value in parameters.items())
-            return {"fits": f"{architecture.name} ({listed})"}
+            return {
+                "fits": f"{architecture.name} ({listed})",
+                "fits_architecture": architecture.name,
+                "fits_parameters": [[name, value] for name, value in parameters.items()],
+            }
     return {}
 
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -121,6 +122,11 @@ _TEXTS: dict[str, "str | Promise"] = {
     "out_of_memory": gettext_lazy(
         "The generator needs more memory than the phase allows. Make it smaller."
     ),
+    "too_much_memory": gettext_lazy(
+        "For pictures of {size} the generator needs at least {needed_bytes} of memory, "
+        "{weights_bytes} of it for its weights; this phase allows {limit_bytes}. So it was not "
+        "run. Make it narrower, or halve the pictures earlier."
+    ),
     "generator_crashed": gettext_lazy(
         "The generator stopped with an error; the log says more. Try it on one image with "
         "onnxruntime or PyTorch first."
@@ -212,6 +218,8 @@ class _Facts(dict[str, str]):
 def _shown(name: str, fact: Any) -> str:
     if name in {"reason", "kind"} or fact == "state_dict":
         return str(_WORDS.get(fact, fact))
+    if name.endswith("_bytes") and isinstance(fact, int):
+        return str(filesizeformat(fact))
     if not isinstance(fact, list | tuple):
         return str(fact)
     if any(isinstance(part, int) for part in fact):  # a shape; None is a side of any length

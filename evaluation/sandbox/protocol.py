@@ -7,7 +7,8 @@ Messages are JSON objects of at most ``MAX_MESSAGE`` bytes, one per packet::
     {"fault": "..."}                              in the place of "confined": our fault
     {"proposed": {..}, "reasons": {..}}           the manifest it has read, where none was given
     {"done": 3}                                   three pictures are written
-    {"ok": true, "load_s": .., "run_s": .., "parameters": .., "memory_bytes": .., "log": ".."}
+    {"ok": true, "load_s": .., "run_s": .., "parameters": .., "memory_bytes": ..,
+     "needed_bytes": .., "log": ".."}
     {"converted": 1704700}                        so many bytes of safetensors are written
     {"code": "wrong_keys", "facts": {..}, "log": ".."}
 """
@@ -73,6 +74,7 @@ class Finished:
     run_s: float
     parameters: int
     memory_bytes: int
+    needed_bytes: int
     log: str
 
 
@@ -132,6 +134,7 @@ def read_message(message: bytes) -> Message:
             run_s=_seconds(said.get("run_s")),
             parameters=_count(said.get("parameters", 0)),
             memory_bytes=_count(said.get("memory_bytes", 0)),
+            needed_bytes=_count(said.get("needed_bytes", 0)),
             log=log,
         )
     if isinstance(code := said.get("code"), str) and code in REFUSALS:

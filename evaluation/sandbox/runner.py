@@ -139,6 +139,7 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
     from styletransfer.checkpoint import load_generator
     from styletransfer.inference import stylise
     from styletransfer.manifest import Manifest
+    from styletransfer.memory_need import Room
     from styletransfer.proposing import propose
 
     started = time.monotonic()
@@ -148,7 +149,8 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
         manifest = proposal.manifest
     else:
         manifest = Manifest.model_validate(job.words["manifest"])
-    generator = load_generator(job.checkpoint, manifest)
+    room = Room(job.words["memory_bytes"], *job.contents.shape[1:3])
+    generator = load_generator(job.checkpoint, manifest, room)
     loaded = time.monotonic()
     for i, content in enumerate(job.contents):
         style = None if job.styles is None else job.styles[i]
@@ -160,6 +162,7 @@ def _stylise_all(control: socket.socket, job: _Job) -> dict[str, Any]:
         "run_s": time.monotonic() - loaded,
         "parameters": generator.parameters_count,
         "memory_bytes": job.footprint.added_bytes(),
+        "needed_bytes": generator.memory_need.total_bytes if generator.memory_need else 0,
     }
 
 

@@ -81,10 +81,20 @@ class Stylised:
     """How many weights were loaded, as the runner says: no more than the file has bytes."""
     memory_bytes: int
     """What loading and running added at most, as the runner says; no more than was allowed."""
+    needed_bytes: int
+    """What it was expected to add at least, as the runner says; 0 where that is not known."""
     log: str
     """The runner's own words and the last that was printed: for the owner, never to be believed."""
     proposal: Proposal | None = None
     """Where the job had no manifest: the one it ran by, and why."""
+
+    def measure_memory(self) -> dict[str, int]:
+        """Return what a check shows of the generator's size."""
+        return {
+            "parameters": self.parameters,
+            "needed_bytes": self.needed_bytes,
+            "peak_bytes": self.memory_bytes,
+        }
 
     def measure(self) -> dict[str, float]:
         """Return what was measured, by the keys of the metrics that a recipe may ask for."""

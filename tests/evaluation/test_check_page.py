@@ -1,6 +1,9 @@
 """The first picture and what can be done with it, as a team, an organizer and a rival see it."""
 
+import json
+import re
 from datetime import timedelta
+from html import unescape
 from typing import Any
 
 import pytest
@@ -137,3 +140,90 @@ def test_a_rejected_file_without_a_picture_can_be_described_anew() -> None:
 def test_while_it_is_checked_the_last_picture_is_not_shown() -> None:
     scene = Scene(status=Status.CHECKING, is_held=False)
     assert "check/picture.png" not in scene.page(scene.member)
+
+
+def test_what_it_needs_of_memory_is_shown_on_the_page_and_told_by_the_api(scene: Scene) -> None:
+    measured = {"parameters": 424_899, "needed_bytes": 25 << 20, "peak_bytes": 61 << 20}
+    FirstPicture.objects.update(measured=measured)
+    page = scene.page(scene.member).replace("\N{NO-BREAK SPACE}", " ")
+    for told in ("424,899", "Memory it needs at least", "25.0 MB", "61.0 MB"):
+        assert told in page
+    assert "至少需要的内存" in scene.page(scene.member, "zh-hans")
+    found = api(scene, scene.member)["check"]
+    assert {name: found[name] for name in measured} == measured
+    assert api(scene, scene.organizer)["check"]["peak_bytes"] == 61 << 20
+
+
+def test_a_check_of_before_memory_was_kept_says_nothing_of_it(scene: Scene) -> None:
+    assert "Memory it" not in scene.page(scene.member)
+    assert api(scene, scene.member)["check"]["needed_bytes"] is None
+
+
+def reject_for_fitting(scene: Scene, **facts: Any) -> None:
+    given = {**MANIFEST, "format": "state_dict", "architecture": "transformer_net"}
+    given |= {"parameters": {"width": 32}, "channel_order": "BGR", "input_range": "-1..1"}
+    Submission.objects.update(
+        status=Status.REJECTED,
+        failure_code="wrong_shapes",
+        failure_facts={"key": "a", **facts},
+        manifest=given,
+        is_held=False,
+        not_before=None,
+        finished_at=now(),
+    )
+    scene.submission.refresh_from_db()
+
+
+def test_the_width_that_fits_is_one_click_away(scene: Scene) -> None:
+    facts = {"fits_architecture": "transformer_net", "fits_parameters": [["width", 16]]}
+    reject_for_fitting(scene, **facts)
+    page = scene.page(scene.member)
+    assert "fit TransformerNet (fast neural style, Johnson et al. 2016), width 16." in page
+    assert "采用并重新检查" in scene.page(scene.member, "zh-hans")
+    assert "Use it and check again" not in scene.page(scene.organizer)
+    sent = re.search(r'name="manifest" value="([^"]+)"', page)
+    assert sent is not None
+    told = api(scene, scene.member)["fitting_manifest"]
+    assert json.loads(unescape(sent[1])) == told
+    scene.post("change", manifest=unescape(sent[1]))
+    scene.submission.refresh_from_db()
+    assert (scene.submission.status, scene.submission.manifest) == (Status.CHECKING, told)
+    # What no file tells is as the team had it.
+    assert told["parameters"] == {"width": 16}
+    assert (told["format"], told["channel_order"], told["input_range"]) == (
+        *("state_dict", "BGR", "-1..1"),
+    )
+
+
+def test_another_architecture_that_fits_comes_with_what_is_usual_for_it(scene: Scene) -> None:
+    reject_for_fitting(scene, fits_architecture="adain", fits_parameters=[["width", 8]])
+    told = api(scene, scene.member)["fitting_manifest"]
+    assert [each["role"] for each in told["inputs"]] == ["content", "style"]
+    assert (told["input_range"], told["channel_order"]) == ("0..1", "RGB")
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {},
+        {"fits_architecture": "os.system", "fits_parameters": []},
+        {"fits_architecture": ["adain"], "fits_parameters": 7},
+        {"fits_architecture": "adain", "fits_parameters": [["width", 10**9]]},
+        {"fits_architecture": "adain", "fits_parameters": [["width"]]},
+        {"fits_architecture": "adain", "fits_parameters": [["width", "<b>"]]},
+        {"fits_architecture": "transformer_net", "fits_parameters": [["width", 32]]},
+    ],
+)
+def test_nothing_is_suggested_by_facts_that_are_no_manifest(
+    scene: Scene, facts: dict[str, Any]
+) -> None:
+    reject_for_fitting(scene, **facts)
+    Submission.objects.update(manifest={**scene.submission.manifest, "size": {"multiple_of": 4}})
+    assert api(scene, scene.member)["fitting_manifest"] is None
+    assert "Use it and check again" not in scene.page(scene.member)
+
+
+def api(scene: Scene, user: Any) -> Any:
+    client = Client()
+    client.force_login(user)
+    return client.get(f"/api/v1/submissions/{scene.submission.pk}/").json()

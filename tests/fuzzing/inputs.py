@@ -9,7 +9,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from styletransfer.safetensors_file import DTYPE_BYTES
-from tests.hostile import onnx_cases, safetensors_cases
+from tests.hostile import onnx_file_cases, onnx_graphs, onnx_run_cases, safetensors_cases
 from tests.hostile.case import ONNX, WEIGHTS, Bait, Case
 
 _BIG = st.sampled_from([0, 1, -1, 2**31, 2**32, 2**53, 2**63 - 1, 2**63, 2**64 - 1, -(2**63)])
@@ -29,7 +29,7 @@ def _files(cases: list[Case]) -> list[bytes]:
     )
 
 
-ONNX_FILES = _files(onnx_cases.cases())
+ONNX_FILES = _files([*onnx_file_cases.cases(), *onnx_run_cases.cases()])
 SAFETENSORS_FILES = _files(safetensors_cases.cases())
 
 
@@ -86,13 +86,13 @@ def messages(draw: st.DrawFn, depth: int = 4) -> bytes:
     for _ in range(draw(st.integers(0, 6))):
         field = draw(st.integers(1, 26))
         wire = draw(st.sampled_from([0, 2, 2, 2, 5, 1, 3, 7]))
-        out += onnx_cases.varint(field << 3 | wire)
+        out += onnx_graphs.varint(field << 3 | wire)
         if wire == 0:
-            out += onnx_cases.varint(draw(st.integers(0, 2**64 - 1)))
+            out += onnx_graphs.varint(draw(st.integers(0, 2**64 - 1)))
         elif wire == 2:
             body = draw(messages(depth - 1)) if depth else draw(st.binary(max_size=30))
             length = len(body) + draw(st.sampled_from([0, 0, 0, 0, 0, 1, 2**33]))
-            out += onnx_cases.varint(length) + body
+            out += onnx_graphs.varint(length) + body
         else:
             out += draw(st.binary(min_size=4, max_size=8))
     return out
@@ -102,7 +102,7 @@ def messages(draw: st.DrawFn, depth: int = 4) -> bytes:
 def models(draw: st.DrawFn) -> bytes:
     """Write a model whose graph is anything."""
     graph = draw(messages())
-    return b"\x08\x08\x3a" + onnx_cases.varint(len(graph)) + graph + draw(messages(depth=1))
+    return b"\x08\x08\x3a" + onnx_graphs.varint(len(graph)) + graph + draw(messages(depth=1))
 
 
 @st.composite

@@ -30,6 +30,7 @@ def _stylise_all(control, job):
     from styletransfer.errors import CheckpointRejected
     from styletransfer.inference import stylise, to_pixels
     from styletransfer.manifest import Manifest
+    from styletransfer.memory_need import Room
     from styletransfer.state_dict import ENVELOPE_BYTES, convert
 
     for begin, end, manifest in job.words["bundle"]:
@@ -39,7 +40,8 @@ def _stylise_all(control, job):
                 safe = memoryview(bytearray(len(data) + ENVELOPE_BYTES))
                 data = safe[: convert(data, safe)]
                 manifest = manifest | {"format": "safetensors"}
-            generator = load_generator(data, Manifest.model_validate(manifest))
+            room = Room(job.words["memory_bytes"], *job.contents.shape[1:3])
+            generator = load_generator(data, Manifest.model_validate(manifest), room)
             for content in job.contents:
                 to_pixels(stylise(generator, content, content))
             said = {"code": "accepted", "facts": {}}

@@ -13,7 +13,7 @@ import onnx
 import torch
 from PIL import Image
 
-from tests.hostile import onnx_cases, safetensors_cases
+from tests.hostile import onnx_graphs, safetensors_cases
 from tests.hostile.case import ONNX, WEIGHTS, Bait, Case, fixed
 
 _REFUSED, _NONE = "format_refused", "not_a_checkpoint"
@@ -74,7 +74,7 @@ def _programs() -> Iterator[Case]:
 
 
 def _archives() -> Iterator[Case]:
-    graph = onnx_cases.written(onnx_cases.model())
+    graph = onnx_graphs.written(onnx_graphs.model())
     yield _case("a zip of an ONNX file", zipped({"model.onnx": graph}), _REFUSED, "zip")
     yield _case("a zip that climbs out", zipped({"../../../tmp/executed": b"x"}), _REFUSED, "zip")
     bomb = zipped({"data": bytes(50 << 20)}, zipfile.ZIP_DEFLATED)
@@ -117,7 +117,7 @@ def _nothing() -> Iterator[Case]:
 
 def _mistaken() -> Iterator[Case]:
     """Yield honest files under the wrong name, and two formats in one file."""
-    graph = onnx_cases.written(onnx_cases.model())
+    graph = onnx_graphs.written(onnx_graphs.model())
     weights = safetensors_cases.honest()
     yield Case("other: ONNX called safetensors", fixed(graph), "format_mismatch", manifest=WEIGHTS)
     yield Case("other: safetensors called ONNX", fixed(weights), "format_mismatch", manifest=ONNX)

@@ -21,7 +21,13 @@ from styletransfer.errors import REFUSALS, CheckpointRejected
 from styletransfer.sniff import HEAD_BYTES, sniff
 from submissions.failures import Failure
 from tests.evaluation.sandbox.processes import owned_by, wait_for
-from tests.hostile import onnx_cases, other_cases, pickle_cases, safetensors_cases
+from tests.hostile import (
+    onnx_file_cases,
+    onnx_run_cases,
+    other_cases,
+    pickle_cases,
+    safetensors_cases,
+)
 from tests.hostile.bundle import Ending, run_all
 from tests.hostile.case import ACCEPTED, SHAPE, Bait, Case
 
@@ -31,7 +37,8 @@ _TAIL_BYTES = 65_536
 _BUNDLE = 60
 CASES = [
     *safetensors_cases.cases(),
-    *onnx_cases.cases(),
+    *onnx_file_cases.cases(),
+    *onnx_run_cases.cases(),
     *pickle_cases.cases(),
     *other_cases.cases(),
 ]
@@ -126,6 +133,7 @@ def test_every_refusal_can_be_told_and_shows_nothing_that_steers(
             continue
         assert code in REFUSALS, name
         told = Failure(code, facts).detail + json.dumps(facts, ensure_ascii=False)
+        told = told.replace("\N{NO-BREAK SPACE}", " ")  # between a number and its unit
         assert told.isprintable(), (name, told)
         assert len(told) < 2_000, name
 

@@ -15,6 +15,7 @@ from styletransfer.inference import (
     to_pixels,
 )
 from styletransfer.manifest import Manifest
+from styletransfer.memory_need import MemoryNeed
 
 RANGES = ["0..1", "-1..1", "0..255", "imagenet"]
 PIXELS = np.random.default_rng(2).integers(0, 256, (9, 14, 3), dtype=np.uint8)
@@ -31,6 +32,7 @@ class Network:
     size_multiple: int = 1
     fixed_sizes: Mapping[str, FileSize] = field(default_factory=dict)
     parameters_count: int = 0
+    memory_need: MemoryNeed | None = None
     seen: dict[str, Floats] = field(default_factory=dict)
 
     @property

@@ -56,7 +56,7 @@ def proposal(**changes: Any) -> Proposal:
 def first_look(**changes: Any) -> FirstLook:
     png = make_png(1)
     plain: dict[str, Any] = {"content": png, "style": b"", "picture": png, "is_test_card": False}
-    return FirstLook(**{**plain, "hints": [], **changes})
+    return FirstLook(**{**plain, "hints": [], "measured": {}, **changes})
 
 
 def pass_check(submission: Submission, **options: Any) -> Submission:

@@ -94,7 +94,11 @@ def test_a_generator_that_needs_too_much_memory_is_refused(
     path = graphs.convolutions(tmp_path / "g.onnx", channels=4096, kernel=1, layers=0)
     job = GeneratorJob(path, graphs.manifest(), large_pictures(), None)
     error = refused(pool, job, Limits(wall_s=60, memory_bytes=256 << 20))
-    assert (error.code, error.facts) == ("out_of_memory", {"limit_bytes": 256 << 20})
+    assert (error.code, error.facts["limit_bytes"]) == ("too_much_memory", 256 << 20)
+    # So near to what it needs at least that it is tried.
+    tight = error.facts["needed_bytes"] - (32 << 20)
+    error = refused(pool, job, Limits(wall_s=60, memory_bytes=tight))
+    assert (error.code, error.facts) == ("out_of_memory", {"limit_bytes": tight})
 
 
 def test_a_truncated_file_is_refused(pool: SandboxPool, tmp_path: Path, pixels: Pixels) -> None:
