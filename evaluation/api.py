@@ -16,6 +16,7 @@ from competitions.policies import is_organizer, may_see_outputs
 from competitions.ranking import keep_finite
 from evaluation.hint_texts import questions_of
 from evaluation.models import EvaluationRun, FirstPicture, ImageScore, Output
+from evaluation.queues import waits_in_vain
 from evaluation.score_cards import readable_parts
 from submissions.api import SubmissionOut
 from submissions.fitting import fitting_manifest
@@ -37,10 +38,13 @@ class SubmissionDetailOut(SubmissionOut):
     fitting_manifest = serializers.SerializerMethodField()
     outputs = serializers.SerializerMethodField()
     log = serializers.SerializerMethodField()
+    no_worker_online = serializers.SerializerMethodField()
 
     class Meta(SubmissionOut.Meta):
-        found = ["check", "fitting_manifest", "scores", "card", "outputs", "log"]
-        fields = [*SubmissionOut.Meta.fields, *found]
+        fields = [
+            *SubmissionOut.Meta.fields,
+            *("no_worker_online", "check", "fitting_manifest", "scores", "card", "outputs", "log"),
+        ]
 
     def to_representation(self, submission: Submission) -> dict[str, Any]:
         self.run = submission.runs.that_count().prefetch_related("scores").first()
@@ -53,6 +57,10 @@ class SubmissionDetailOut(SubmissionOut):
         if not self.is_manager:
             body |= dict.fromkeys(FOR_MANAGERS)
         return body
+
+    def get_no_worker_online(self, submission: Submission) -> bool:
+        """Say whether it has waited for two minutes with nobody there to take it."""
+        return waits_in_vain(submission)
 
     def get_scores(self, submission: Submission) -> dict[str, Any]:
         if self.run is None:

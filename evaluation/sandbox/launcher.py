@@ -144,9 +144,10 @@ class Sandbox:
     def wait_for_exit(self, timeout: float) -> int | None:
         """Return bubblewrap's exit status (128 + signal for a killed one), None if it runs on."""
         try:
-            return self._process.wait(timeout)
+            code = self._process.wait(timeout)
         except subprocess.TimeoutExpired:
             return None
+        return code if code >= 0 else 128 - code  # the keeper itself was killed
 
     def end(self) -> None:
         """Kill everything in it and wait until nothing is left. May be called again."""
@@ -185,11 +186,6 @@ class Sandbox:
         if self._group is not None:
             # bubblewrap, the keeper, and what a change of limits may meet on its way out
             self._group.limit(memory_bytes=memory_bytes, processes=most_threads(threads) + 8)
-
-    @property
-    def is_in_a_group(self) -> bool:
-        """Say whether the kernel would tell why it killed."""
-        return self._group is not None
 
     def note_out_of_memory(self) -> OutOfMemory | None:
         """Ask the kernel whether it killed for want of memory."""

@@ -267,15 +267,14 @@ class _Conversation:
             if memory_ended.by_limit:
                 return self._out_of_memory()
             return SandboxUnavailable("The machine had no memory left, and killed the sandbox.")
-        # Killed, and not by us: the kernel, for processor time or for memory. The processor time
-        # is so generous that only many threads at once could spend it before the wall clock.
+        # Killed, and not by us: for processor time, which is so generous that only many threads at
+        # once could spend it before the wall clock, or by somebody else. Not for its own memory:
+        # there the kernel refuses, and only a machine that has none left kills.
         elapsed = time.monotonic() - self._started
         spent = elapsed * (os.cpu_count() or 1) >= cpu_seconds(self._limits)
         if spent:
             return self._too_slow()
-        if self._sandbox.is_in_a_group:
-            return SandboxUnavailable("Somebody else killed the sandbox.")
-        return self._out_of_memory()
+        return SandboxUnavailable("Somebody else killed the sandbox.")
 
     def _too_slow(self) -> CheckpointRejected:
         return CheckpointRejected("too_slow", limit_s=self._limits.wall_s, done=self._done)

@@ -18,8 +18,16 @@ from django.core.exceptions import (
     ValidationError,
 )
 from django.db import DataError, IntegrityError, InterfaceError, OperationalError
-from django.http import Http404, HttpRequest, HttpResponseBase, JsonResponse, UnreadablePostError
+from django.http import (
+    Http404,
+    HttpRequest,
+    HttpResponse,
+    HttpResponseBase,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.shortcuts import render
+from django.template.loader import get_template
 from django.utils.timezone import now
 from django.utils.translation import gettext as _
 from django.views import defaults
@@ -184,10 +192,15 @@ def too_many_requests(request: HttpRequest) -> HttpResponseBase:
 
 
 def server_error(request: HttpRequest) -> HttpResponseBase:
-    if not _is_for_api(request):
-        return defaults.server_error(request)
     error = sys.exc_info()[1]
-    return _answer(describe(error if isinstance(error, Exception) else RuntimeError()))
+    problem = describe(error if isinstance(error, Exception) else RuntimeError())
+    if _is_for_api(request):
+        return _answer(problem)
+    if "Retry-After" not in problem.headers:
+        return defaults.server_error(request)
+    # Without the request: who asks stands in the database, which may be what is away.
+    page = get_template("503.html").render({"problem": problem})
+    return HttpResponse(page, status=problem.status, headers=dict(problem.headers))
 
 
 def _is_for_api(request: HttpRequest) -> bool:

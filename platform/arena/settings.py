@@ -4,6 +4,7 @@ import sys
 import tempfile
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import dj_database_url
 import django_stubs_ext
@@ -194,13 +195,23 @@ _SQLITE = {
     },
 }
 DATABASE_URL = env_str("DATABASE_URL")
-DATABASES = {
+# A server that is gone without a word must not hold a request, or a worker, for minutes.
+_PATIENCE = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,
+}
+DATABASES: dict[str, dict[str, Any]] = {
     "default": (
-        dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)
+        {**dj_database_url.parse(DATABASE_URL, conn_max_age=600, conn_health_checks=True)}
         if DATABASE_URL
         else _SQLITE
     )
 }
+if DATABASE_URL:
+    DATABASES["default"]["OPTIONS"] = _PATIENCE | DATABASES["default"].get("OPTIONS", {})
 if DATABASE_URL and (_password := env_secret("DATABASE_PASSWORD")):
     DATABASES["default"]["PASSWORD"] = _password  # a file of its own keeps it out of the address
 MEDIA_ROOT = VAR_DIR / "media"  # no public URL: every file goes through a view that asks who may
@@ -220,7 +231,11 @@ for _folder in (MEDIA_ROOT, FILE_UPLOAD_TEMP_DIR, FEATURE_CACHE_DIR):
 REDIS_URL = env_str("REDIS_URL")
 CACHES = {
     "default": (
-        {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        {
+            "BACKEND": "arena.cache.ForgivingRedisCache",
+            "LOCATION": REDIS_URL,
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 2},
+        }
         if REDIS_URL
         else {
             "BACKEND": "django.core.cache.backends.filebased.FileBasedCache",

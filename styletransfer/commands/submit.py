@@ -117,6 +117,8 @@ def follow(site: Site, submission: str) -> None:
 def _describe(found: dict[str, Any]) -> str:
     place = found.get("queue_position")
     done, of = found["progress"]["done"], found["progress"]["of"]
+    if found.get("no_worker_online"):
+        return f"{found['status']}: no worker is online, the place in the queue is kept"
     if place:
         return f"{found['status']}: place {place}"
     return f"{found['status']}: {found['step']} {done}/{of}" if of else str(found["status"])

@@ -173,6 +173,36 @@ def test_a_place_for_uploads_that_is_gone_costs_nothing(
     assert not Submission.objects.exists()
 
 
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (OperationalError("the server closed the connection"), 503),
+        (InterfaceError("connection already closed"), 503),
+        (OSError(5, "Input/output error"), 503),
+        (OSError(28, "No space left on device"), 507),
+    ],
+)
+def test_a_page_that_can_come_back_says_when_without_asking_the_database(
+    rf: RequestFactory, error: Exception, status: int
+) -> None:
+    try:
+        raise error
+    except type(error):
+        response = errors.server_error(rf.get("/"))
+    assert (response.status_code, response["Retry-After"]) == (status, "30")
+    assert response["Content-Type"].startswith("text/html")
+    assert "Back in a moment" in response.text  # type: ignore[attr-defined]
+
+
+def test_a_page_that_broke_for_another_reason_promises_nothing(rf: RequestFactory) -> None:
+    try:
+        raise KeyError("secret")
+    except KeyError:
+        response = errors.server_error(rf.get("/"))
+    assert response.status_code == 500
+    assert "Retry-After" not in response
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif("connection.vendor != 'sqlite'", reason="only SQLite locks the whole file")
 def test_a_database_that_stays_locked_is_busy_and_not_broken(entrant: Entrant) -> None:

@@ -125,10 +125,13 @@ def test_the_team_reads_on_its_submission_that_no_worker_is_online(client: Clien
     Submission.objects.update(team=team)
     client.force_login(user)
     address = reverse("submission", args=[waiting.pk])
+    told = reverse("api-submission", args=[waiting.pk])
+    assert client.get(told).json()["no_worker_online"] is True
     assert SENTENCE in client.get(address).content.decode()
     assert SENTENCE in client.get(reverse("submission-live", args=[waiting.pk])).content.decode()
     add_worker()
     assert SENTENCE not in client.get(address).content.decode()
+    assert client.get(told).json()["no_worker_online"] is False
     Worker.objects.all().delete()
     Submission.objects.update(status_changed_at=now())
     assert SENTENCE not in client.get(address).content.decode()

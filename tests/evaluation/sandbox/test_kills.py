@@ -14,9 +14,14 @@ import time
 from collections import Counter
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from evaluation.sandbox import slots
+from evaluation.sandbox import GeneratorJob, Limits, SandboxUnavailable, slots
+from evaluation.sandbox.confinement import Profile
+from evaluation.sandbox.launcher import Sandbox
+from evaluation.sandbox.session import run_generator
+from tests.evaluation.sandbox import graphs
 from tests.evaluation.sandbox.conftest import Attack
 from tests.evaluation.sandbox.processes import descendants, owned_by, still_there
 
@@ -101,6 +106,26 @@ def test_kills_at_random_moments_leave_nothing_behind(attack: Attack, tmp_path: 
         _require_free(uids)
     assert len(killed) == 4, killed  # each of them was hit
     print(f"{_KILLS} kills: {dict(killed)}")
+
+
+@pytest.mark.parametrize("kind", ["keeper", "bwrap", "runner"])
+def test_whoever_kills_a_sandbox_at_work_it_is_not_the_generators_fault(
+    kind: str, attack: Attack, tmp_path: Path
+) -> None:
+    attack(_BUSY)
+    profile = Profile(runner=tmp_path / "runner.py")
+    graph = graphs.identity(tmp_path / "g.onnx")
+    job = GeneratorJob(graph, graphs.manifest(), np.zeros((2, 8, 8, 3), np.uint8), None)
+    sandbox = Sandbox(profile)
+    sandbox.wait_ready(60)
+    target = sandbox.pid if kind == "keeper" else _who(sandbox.pid, kind)
+    assert (target == sandbox.pid) == (kind == "keeper")
+
+    def kill(_done: int, _of: int) -> None:
+        os.kill(target, signal.SIGKILL)
+
+    with pytest.raises(SandboxUnavailable):
+        run_generator(sandbox, job, Limits(60, 1 << 28), on_progress=kill)
 
 
 def _require_free(uids: range) -> None:
