@@ -10,6 +10,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, connection
 from django.db.models.functions import Now
 
+from evaluation import signs_of_life
 from evaluation.models import Worker
 
 log = logging.getLogger(__name__)
@@ -64,6 +65,7 @@ class Presence:
 
     def _beat(self) -> None:
         self._write(self._renew if self._is_registered else self._register)
+        signs_of_life.show()
 
     def _write(self, does: Any) -> None:
         try:

@@ -18,9 +18,12 @@ import pyseccomp
 import yaml
 
 from arena.lifetime import die_with_parent
+from tests.deployment import free_port
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "deploy" / "worker-seccomp.json"
+OWN = {"web", "worker"}  # stages of the Dockerfile
+REDIS_PORT, ALIVE = "6379", "/tmp/alive"  # noqa: S108
 _VARIABLE = re.compile(r"\$\{(\w+)(?::-([^}]*))?\}")
 
 
@@ -36,8 +39,14 @@ def service(name: str) -> dict[str, Any]:
 
 
 def own_services() -> list[str]:
-    """Return the services that run our own image."""
-    return [name for name, made in composition()["services"].items() if "build" in made]
+    """Return the services that run our own programs."""
+    return [name for name, made in composition()["services"].items() if target(made) in OWN]
+
+
+def target(made: Mapping[str, Any]) -> str | None:
+    """Return the stage of the Dockerfile that a service runs, None for an image of others."""
+    found: str | None = made.get("build", {}).get("target")
+    return found
 
 
 def filled(text: str, given: Mapping[str, str] | None = None) -> str:
@@ -58,7 +67,7 @@ def environment(name: str, given: Mapping[str, str] | None = None) -> dict[str, 
 
 
 def image_environment() -> dict[str, str]:
-    """Return what the Dockerfile's ENV sets."""
+    """Return what the Dockerfile's ENV sets for all programs of ours."""
     lines = (ROOT / "Dockerfile").read_text().replace("\\\n", " ")
     [words] = re.findall(r"^ENV (.*)$", lines, re.MULTILINE)
     return dict(word.split("=", 1) for word in words.split())
@@ -67,6 +76,11 @@ def image_environment() -> dict[str, str]:
 def command(name: str) -> list[str]:
     made = service(name)["command"]
     return shlex.split(made) if isinstance(made, str) else list(made)
+
+
+def unescaped(words: list[str]) -> list[str]:
+    """Return words as the engine hands them on: it keeps one of two dollars."""
+    return [word.replace("$$", "$") for word in words]
 
 
 def write_filter(path: Path) -> None:
@@ -90,11 +104,12 @@ class Host:
     workers their seccomp profile. Not like a container: network, images, AppArmor.
     """
 
-    def __init__(self, folder: Path, *, database: str, broker: str) -> None:
+    def __init__(self, folder: Path, *, database: str) -> None:
         self._folder = folder
+        self._redis_port = free_port()
         self._services = {
             "postgresql://arena@postgres/arena": database,
-            "redis://redis:6379/0": broker,
+            f"redis://redis:{REDIS_PORT}/0": f"redis://127.0.0.1:{self._redis_port}/0",
         }
         self.files, self.weights = folder / "files", folder / "weights"
         self.secrets = folder / "secrets"
@@ -102,16 +117,22 @@ class Host:
             made.mkdir()
         for socket in self._sockets():
             socket.chmod(0o711)  # the server belongs to another user than the services
+        for name in own_services():
+            self._sign(name).parent.mkdir()
         for name in composition()["secrets"]:
-            (self.secrets / name).write_text("" if name == "smtp_password" else f"the {name}")
+            (self.secrets / name).write_text("" if name == "smtp_password" else f"the-{name}")
 
     def environment(self, name: str, port: int) -> dict[str, str]:
         made = {key: self._here(text) for key, text in environment(name).items()}
         made["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+        if "ARENA_SIGN_OF_LIFE" in made:
+            assert made["ARENA_SIGN_OF_LIFE"] == ALIVE
+            made["ARENA_SIGN_OF_LIFE"] = str(self._sign(name))
         return made | {"PORT": str(port)}
 
     def arguments(self, name: str, port: int) -> list[str]:
-        return [self._here(word).replace("8000", str(port)) for word in command(name)]
+        """Return a service's command, without what keeps a dollar from the engine."""
+        return [self._here(word).replace("8000", str(port)) for word in unescaped(command(name))]
 
     def run(self, name: str, *, port: int) -> str:
         """Run a service to its end and return what it said."""
@@ -119,6 +140,40 @@ class Host:
             said, _ = process.communicate(timeout=180)
         assert process.returncode == 0, said
         return said
+
+    @contextmanager
+    def broker(self) -> Iterator[None]:
+        """Run the service of Redis as it is written down, on a port of this machine."""
+        words = self.arguments("redis", port=0)
+        process = subprocess.Popen(
+            [word.replace(REDIS_PORT, str(self._redis_port)) for word in words],
+            cwd=self._folder,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            preexec_fn=partial(die_with_parent, os.getpid()),
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(20)
+
+    def check_redis(self) -> bool:
+        """Ask Redis as its health check does."""
+        kind, line = unescaped(service("redis")["healthcheck"]["test"])
+        assert kind == "CMD-SHELL"
+        line = self._here(line).replace("redis-cli", f"redis-cli -p {self._redis_port}")
+        return subprocess.run(["sh", "-c", line], capture_output=True).returncode == 0
+
+    def shows_life(self, name: str) -> bool:
+        """Ask a worker or the sweeper as its health check does."""
+        kind, line = unescaped(service(name)["healthcheck"]["test"])
+        assert kind == "CMD-SHELL"
+        line = line.replace(ALIVE, str(self._sign(name)))
+        return subprocess.run(["sh", "-c", line], capture_output=True).returncode == 0
+
+    def _sign(self, name: str) -> Path:
+        return self._folder / f"life-of-{name}" / "alive"
 
     @contextmanager
     def started(self, name: str, *, port: int) -> Iterator["subprocess.Popen[str]"]:
@@ -188,12 +243,14 @@ class Host:
 
     def _writable(self, made: Mapping[str, Any]) -> list[str]:
         folders = [Path(self._here(volume.split(":")[1])) for volume in made["volumes"]]
+        folders += self._folder.glob("life-of-*")
         return [str(folder) for folder in [*folders, *self._sockets()]]
 
     def _sockets(self) -> list[Path]:
         """Return the folders in which database and broker listen."""
         paths = [
-            Path(address.partition("host=")[2] or address.removeprefix("unix://"))
+            Path(address.partition("host=")[2])
             for address in self._services.values()
+            if "host=" in address
         ]
         return [path if path.is_dir() else path.parent for path in paths]

@@ -22,7 +22,7 @@ def rows() -> dict[str, list[str]]:
     """Return the settings table: name, default and meaning by name."""
     table = TEXT.split("\n## Settings\n")[1].split("\n## ")[0]
     cells = [line.strip("| ").split(" | ") for line in table.splitlines() if line.startswith("| `")]
-    return {found[0].strip("`¹ "): found for found in cells}
+    return {name: found for found in cells for name in re.findall(r"`(\w+)`", found[0].strip("¹ "))}
 
 
 def readings() -> Iterator[tuple[str, str, str]]:

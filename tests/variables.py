@@ -22,9 +22,14 @@ _IN_SHELL = re.compile(r"\$\{?([A-Z][A-Z0-9_]{2,})")
 
 
 def named_in_the_code() -> set[str]:
-    """Return the name of every variable that the project's code asks for."""
-    found = set(_in_python()) | set(_in_shell())
+    """Return the name of every variable that the project's code or composition asks for."""
+    found = set(_in_python()) | set(_in_shell()) | in_the_composition()
     return found - OTHERS
+
+
+def in_the_composition() -> set[str]:
+    """Return the variables that docker-compose.yml itself puts into places."""
+    return set(re.findall(r"\$\{(\w+)", (ROOT / "docker-compose.yml").read_text()))
 
 
 def _in_python() -> Iterator[str]:

@@ -3,6 +3,7 @@
 import os
 import secrets
 from pathlib import Path
+from urllib.parse import quote, urlsplit
 
 
 class BadSetting(Exception):
@@ -54,6 +55,15 @@ def env_secret(name: str, *, fallback: Path | None = None) -> str:
         except OSError as error:
             raise BadSetting(f"{name}_FILE={named!r}: {error.strerror}") from None
     return _read_or_make(fallback) if fallback else ""
+
+
+def with_password(address: str, password: str) -> str:
+    """Put a password into an address that has none."""
+    parts = urlsplit(address)
+    if not address or not password or parts.password:
+        return address
+    user, _, host = parts.netloc.rpartition("@")
+    return parts._replace(netloc=f"{user}:{quote(password, safe='')}@{host}").geturl()
 
 
 def _read_or_make(path: Path) -> str:

@@ -137,10 +137,13 @@ def prepare(supervisor: Supervisor, var: Path) -> None:
     if stamp.is_file() and stamp.read_text() == fingerprint(var):
         return
     supervisor.say("preparing the database and the static files")
-    for step in (
+    steps = [
         manage("migrate", "migrate", "--no-input", "--verbosity", "0"),
         manage("static", "collectstatic", "--no-input", "--clear", "--verbosity", "0"),
-    ):
+    ]
+    if os.environ.get("AWS_STORAGE_BUCKET_NAME"):
+        steps.append(manage("storage", "prepare_storage"))
+    for step in steps:
         if supervisor.run_step(step) != 0:
             raise CannotStart(f"{step.name} failed; see the lines above or {var}/log")
     stamp.write_text(fingerprint(var))

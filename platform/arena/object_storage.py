@@ -105,6 +105,21 @@ class ObjectStorage(S3Storage):
             found: tuple[list[str], list[str]] = super().listdir(name)
             return found
 
+    def make_bucket(self) -> bool:
+        """Make the bucket if it is not there; return whether it was made."""
+        client = self.connection.meta.client
+        try:
+            with as_from_a_folder():
+                client.head_bucket(Bucket=self.bucket_name)
+        except FileNotFoundError:
+            where = client.meta.region_name
+            elsewhere = where and where != "us-east-1"  # which may not be named
+            options = {"CreateBucketConfiguration": {"LocationConstraint": where}}
+            with as_from_a_folder():
+                client.create_bucket(Bucket=self.bucket_name, **(options if elsewhere else {}))
+            return True
+        return False
+
     def remove_broken_parts(self, *, begun_before: datetime) -> int:
         """Remove parts of objects that were never completed: their writer was killed."""
         client = self.connection.meta.client

@@ -11,7 +11,7 @@ import django_stubs_ext
 from csp.constants import NONE, SELF
 from django.utils.translation import gettext_lazy as _
 
-from arena.env import env_bool, env_int, env_list, env_secret, env_str
+from arena.env import env_bool, env_int, env_list, env_secret, env_str, with_password
 from arena.operations.logs import keep_out, log_format
 
 django_stubs_ext.monkeypatch()  # lets annotations such as File[bytes] evaluate
@@ -228,7 +228,8 @@ UPLOAD_BYTES_AT_ONCE = env_int("ARENA_UPLOAD_MIB_AT_ONCE", 2048) << 20
 for _folder in (MEDIA_ROOT, FILE_UPLOAD_TEMP_DIR, FEATURE_CACHE_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
-REDIS_URL = env_str("REDIS_URL")
+REDIS_PASSWORD = env_secret("REDIS_PASSWORD")
+REDIS_URL = with_password(env_str("REDIS_URL"), REDIS_PASSWORD)
 CACHES = {
     "default": (
         {
@@ -254,7 +255,7 @@ AWS_S3_ENDPOINT_URL = env_str("AWS_S3_ENDPOINT_URL") or None
 AWS_S3_REGION_NAME = env_str("AWS_S3_REGION_NAME") or None
 AWS_S3_ADDRESSING_STYLE = env_str("AWS_S3_ADDRESSING_STYLE") or None
 AWS_LOCATION = env_str("AWS_LOCATION")
-AWS_S3_ACCESS_KEY_ID = env_str("AWS_ACCESS_KEY_ID") or None
+AWS_S3_ACCESS_KEY_ID = env_secret("AWS_ACCESS_KEY_ID") or None
 AWS_S3_SECRET_ACCESS_KEY = env_secret("AWS_SECRET_ACCESS_KEY") or None
 STORAGES = {
     "default": {
@@ -316,6 +317,8 @@ EVALUATION_HEARTBEAT = timedelta(seconds=env_int("ARENA_HEARTBEAT_SECONDS", 10))
 # Each worker writes into the database that it is there; three missed beats, and it is not.
 WORKER_BEAT = timedelta(seconds=env_int("ARENA_WORKER_BEAT_SECONDS", 10))
 WORKER_SILENCE = 3 * WORKER_BEAT
+# Touched by workers and the sweeper while they live, for the health checks of containers.
+SIGN_OF_LIFE = env_str("ARENA_SIGN_OF_LIFE")
 EVALUATION_THREADS = env_int("ARENA_THREADS", 1)
 EVALUATION_DEVICE = env_str("ARENA_DEVICE") or "cpu"
 # How many sandboxes a worker keeps ready; 0 for two where checks are made, else one.
@@ -370,6 +373,8 @@ keep_out(
     SECRET_KEY,
     EMAIL_HOST_PASSWORD,
     METRICS_TOKEN,
+    REDIS_PASSWORD,
+    AWS_S3_SECRET_ACCESS_KEY or "",
     str(DATABASES["default"].get("PASSWORD") or ""),
 )
 LOGGING = {

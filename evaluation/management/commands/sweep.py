@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from competitions.mail_delivery import deliver_until, send_due
+from evaluation import signs_of_life
 from evaluation.sweeper import sweep
 
 log = logging.getLogger(__name__)
@@ -42,6 +43,7 @@ class Command(BaseCommand):
                 send_due()
                 return
             close_old_connections()
+            signs_of_life.show()
             stopped.wait(settings.SWEEP_INTERVAL.total_seconds())
         # Time to note the mail that is being sent as sent, but not for a server that hangs.
         sender.join(LAST_MAIL_S)
