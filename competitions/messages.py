@@ -3,7 +3,8 @@
 import logging
 from typing import Any
 
-from celery import current_app
+from django.conf import settings
+from django.utils.module_loading import import_string
 
 log = logging.getLogger(__name__)
 
@@ -15,7 +16,7 @@ def send(task: str, *, queue: str, row: object) -> bool:
     can be sent, or it is lost, the sweeper sends another.
     """
     try:
-        current_app.send_task(task, args=[str(row)], queue=queue, retry=False)
+        _celery().send_task(task, args=[str(row)], queue=queue, retry=False)
     except Exception:  # each broker has errors of its own, and none may do harm
         log.warning("no broker: %s of %s waits for the sweeper", task, row, exc_info=True)
         return False
@@ -32,6 +33,11 @@ def unread(queue: str) -> int:
 
 def count(queue: str) -> int:
     """Count the messages that wait in ``queue``; raise what the broker does if it is away."""
-    with current_app.connection_for_write() as connection:
+    with _celery().connection_for_write() as connection:
         channel: Any = connection.default_channel
         return int(channel._size(queue))
+
+
+def _celery() -> Any:
+    # Loaded with the first message: a web process that takes no submission needs no Celery.
+    return import_string(settings.CELERY_APP)

@@ -13,7 +13,7 @@ from competitions.board_table import Column, columns_of
 from competitions.models import Pair
 from evaluation.comparison import Best, Change
 from evaluation.models import EvaluationRun, ImageScore, Output, Score
-from styletransfer.images import THUMBNAIL_SIDE
+from styletransfer.picture_files import THUMBNAIL_SIDE
 from submissions.models import Submission
 
 PAIRS_PER_PAGE = 60

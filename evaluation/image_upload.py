@@ -16,7 +16,7 @@ from pathlib import PurePosixPath
 from typing import IO
 
 from competitions.preparation_problems import PreparationRejected
-from styletransfer.images import is_png_or_jpeg
+from styletransfer.picture_files import is_png_or_jpeg
 
 MOST_PICTURES = 2_000
 MOST_BYTES = 2**30  # unpacked, all together

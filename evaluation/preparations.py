@@ -28,14 +28,13 @@ from competitions.reference_images import lock_thawed, make_pairs
 from evaluation.image_upload import SHOWN, ImageUpload, Source
 from evaluation.lease import Lease, next_expiry
 from styletransfer.images import (
-    ImageRejected,
     Pixels,
     convert_picture,
     encode_png,
     encode_thumbnail,
     pixels_sha256,
-    read_picture_size,
 )
+from styletransfer.picture_files import ImageRejected, read_picture_size
 
 log = logging.getLogger(__name__)
 

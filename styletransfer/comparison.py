@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from styletransfer.errors import InvalidScoreCard, StyleTransferError
 from styletransfer.metric_specs import METRICS
-from styletransfer.metrics.interval import bootstrap_mean
 from styletransfer.score_card import ScoreCard
 
 Verdict = Literal["first", "second", "open"]
@@ -109,6 +108,9 @@ def _interval(
     pairs: tuple[Sequence[float], Sequence[float]],
     seed: int,
 ) -> tuple[float, float]:
+    # Loads NumPy, which the web server does without until somebody has two cards to compare.
+    from styletransfer.metrics.interval import bootstrap_mean
+
     if len(pairs[0]) != len(pairs[1]):
         raise NotComparable(f"the cards have {len(pairs[0])} and {len(pairs[1])} pairs")
     for value, some in zip(values, pairs, strict=True):

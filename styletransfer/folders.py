@@ -9,7 +9,8 @@ from pathlib import Path
 
 from styletransfer.clock import count_cores
 from styletransfer.errors import StyleTransferError
-from styletransfer.images import ImageRejected, decode_png, pixels_sha256
+from styletransfer.images import decode_png, pixels_sha256
+from styletransfer.picture_files import ImageRejected
 from styletransfer.references import Progress, count_up, require_consistent
 from styletransfer.values import Image, ReferenceImages, hash_pairs, hash_references
 

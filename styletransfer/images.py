@@ -2,51 +2,22 @@
 
 import hashlib
 import io
-import struct
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
-from styletransfer.errors import StyleTransferError
+from styletransfer.picture_files import (
+    MAX_SOURCE_PIXELS,
+    THUMBNAIL_SIDE,
+    ImageRejected,
+    is_png_or_jpeg,
+    read_png_size,
+)
 
-PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
-JPEG_SIGNATURE = b"\xff\xd8\xff"
-MAX_SIDE = 8192
-MAX_PIXELS = 1 << 25
-THUMBNAIL_SIDE = 320
-MAX_SOURCE_PIXELS = 50_000_000
-_TRUECOLOUR = 2
 _SRGB = ImageCms.createProfile("sRGB")
 
 Pixels = NDArray[np.uint8]
-
-
-class ImageRejected(StyleTransferError, ValueError):
-    """A picture that isn't the 8-bit RGB PNG it has to be."""
-
-    def __init__(self, code: str, **facts: object) -> None:
-        self.code = code
-        self.facts = facts
-        details = ", ".join(f"{key}: {value}" for key, value in facts.items())
-        words = code.replace("_", " ")
-        super().__init__(f"{words} ({details})" if details else words)
-
-
-def read_png_size(data: bytes) -> tuple[int, int]:
-    """Return (height, width) from the header, without decoding anything.
-
-    Raises:
-        ImageRejected: not a PNG, not 8-bit RGB, or larger than the platform takes.
-    """
-    if not data.startswith(PNG_SIGNATURE) or data[12:16] != b"IHDR" or len(data) < 33:
-        raise ImageRejected("not_a_png")
-    width, height, depth, colour = struct.unpack(">IIBB", data[16:26])
-    if (depth, colour) != (8, _TRUECOLOUR):
-        raise ImageRejected("not_8_bit_rgb", bit_depth=depth, colour_type=colour)
-    if not (1 <= width <= MAX_SIDE and 1 <= height <= MAX_SIDE and width * height <= MAX_PIXELS):
-        raise ImageRejected("picture_too_large", height=height, width=width)
-    return height, width
 
 
 def decode_png(data: bytes, *, size: tuple[int, int] | None = None) -> Pixels:
@@ -76,11 +47,6 @@ def decode_png(data: bytes, *, size: tuple[int, int] | None = None) -> Pixels:
     return pixels
 
 
-def is_png_or_jpeg(head: bytes) -> bool:
-    """Tell by a file's first bytes; what it is called says nothing."""
-    return head.startswith((PNG_SIGNATURE, JPEG_SIGNATURE))
-
-
 def convert_picture(data: bytes, *, side: int) -> Pixels:
     """Make (side, side, 3) sRGB pixels of anybody's PNG or JPEG.
 
@@ -104,23 +70,6 @@ def convert_picture(data: bytes, *, side: int) -> Pixels:
     except Exception as error:  # damaged files make Pillow raise whatever comes
         raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
     return pixels
-
-
-def read_picture_size(data: bytes) -> tuple[int, int]:
-    """Return (height, width) of anybody's PNG or JPEG from its header, before it is turned.
-
-    Raises:
-        ImageRejected: not such a file, or one whose header can't be read.
-    """
-    if not is_png_or_jpeg(data):
-        raise ImageRejected("not_png_or_jpeg")
-    try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
-            return picture.height, picture.width
-    except Image.DecompressionBombError as error:
-        raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
-    except Exception as error:  # as above
-        raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
 
 
 def _require_decodable(picture: Image.Image) -> None:

@@ -9,8 +9,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-import numpy as np
-
 from styletransfer.architectures import ARCHITECTURES, Architecture, Shapes, count_elements
 from styletransfer.errors import CheckpointRejected
 
@@ -230,6 +228,8 @@ def _what_fits(shapes: Shapes) -> dict[str, object]:
 
 
 def _is_finite(raw: memoryview, dtype: str) -> bool:
+    import numpy as np  # headers are read where there is none: in the web server
+
     if dtype == "F32":
         return bool(np.isfinite(np.frombuffer(raw, dtype="<f4")).all())
     # NumPy has no bfloat16, and in both 16-bit formats all exponent bits set means not finite.

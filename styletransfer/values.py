@@ -4,12 +4,16 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
 
-Image = NDArray[np.uint8]
-"""RGB pixels, ``(H, W, 3)``."""
+    Image = NDArray[np.uint8]
+    """RGB pixels, ``(H, W, 3)``."""
+else:
+    Image = Any  # the web server knows these values too, and has no use for NumPy
 
 
 def canonical_json(value: object) -> str:

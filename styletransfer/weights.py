@@ -12,7 +12,8 @@ from styletransfer.errors import WeightsMismatch
 from styletransfer.inception import FidInception
 from styletransfer.lpips import Lpips
 from styletransfer.pretrained import extractor_pin, find_weights, is_surrogate
-from styletransfer.surrogates import PINS, hash_weights, make_weights
+from styletransfer.surrogate_weights import hash_weights, make_weights
+from styletransfer.surrogates import PINS
 from styletransfer.vgg import Vgg19
 
 __all__ = ["extractor_pin", "load_inception", "load_lpips", "load_vgg"]

@@ -25,6 +25,21 @@ PLANTED = {
     "Only the runner drives the core": ("evaluation", "import styletransfer.scoring"),
 }
 HEAVY = ("torch", "torchvision", "onnxruntime", "onnx", "scipy", "skimage", "sklearn")
+# What a web process that nobody has sent a submission does without; a small site has it installed.
+NOT_FOR_PAGES = (
+    *(
+        *HEAVY,
+        "numpy",
+        "PIL",
+        "safetensors",
+        "cryptography",
+        "fido2",
+        "requests",
+        "rich",
+        "pygments",
+    ),
+    *("yaml", "greenlet", "celery", "kombu", "redis", "psycopg2", "boto3", "jsonschema", "qrcode"),
+)
 
 
 def run_python(code: str) -> str:
@@ -74,6 +89,17 @@ def test_the_web_process_never_loads_torch(module: str) -> None:
         "sys.path[:0] = ['.', 'platform'];"
         f"import django; django.setup(); import {module};"
         f"print([name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    assert run_python(code) == "[]"
+
+
+def test_a_web_process_loads_what_pages_need_and_no_more() -> None:
+    code = (
+        "import os, sys; sys.path[:0] = ['.', 'platform'];"
+        "[os.environ.pop(name, None) for name in ('DATABASE_URL', 'REDIS_URL')];"
+        "import arena.wsgi; from django.urls import get_resolver;"
+        "assert get_resolver().url_patterns; import allauth.mfa.stages;"
+        f"print([name for name in {NOT_FOR_PAGES!r} if sys.modules.get(name)])"
     )
     assert run_python(code) == "[]"
 

@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models import ImageRole, ReferenceImage
-from styletransfer.images import is_png_or_jpeg
+from styletransfer.picture_files import is_png_or_jpeg
 
 MOST_BYTES = 2**30
 ZIP_SIGNATURES = (b"PK\x03\x04", b"PK\x05\x06")

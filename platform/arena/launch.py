@@ -113,10 +113,12 @@ def worker(queue: str) -> Program:
     return Program(queue, command)
 
 
-def web(port: int) -> Program:
+def web(port: int, *, processes: int = 2) -> Program:
     options = ["--interface", "wsgi", "--host", HOST, "--port", str(port), "--no-ws"]
     # Two processes of four threads: a slow upload or download holds one thread only.
-    options += ["--workers", "2", "--blocking-threads", "4", "--respawn-failed-workers"]
+    options += ["--workers", str(processes), "--blocking-threads", "4", "--respawn-failed-workers"]
+    # Of each connection; by default 400 kB are kept, and an upload fills them.
+    options += ["--http1-buffer-size", "65536"]
     options += ["--workers-kill-timeout", "3", "--log-level", "warning"]
     options += ["--log-config", str(LOG_CONFIG)]
     return Program("web", [sys.executable, "-m", "granian", *options, "arena.wsgi:application"])

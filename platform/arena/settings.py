@@ -328,6 +328,7 @@ SWEEP_INTERVAL = timedelta(seconds=env_int("ARENA_SWEEP_SECONDS", 2))
 # A message may be lost; a row that has waited this long without one gets another.
 RESEND_AFTER = timedelta(seconds=env_int("ARENA_RESEND_SECONDS", 30))
 
+CELERY_APP = "arena.celery.app"
 BROKER_DIR = VAR_DIR / "broker"
 # Redis on a Unix socket: its own client and Celery spell the address differently.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://localhost"

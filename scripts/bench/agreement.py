@@ -17,7 +17,8 @@ from styletransfer.lpips import Lpips
 from styletransfer.metrics.kernel import kernel_distance
 from styletransfer.metrics.memorization import mifid
 from styletransfer.metrics.structure import ssim
-from styletransfer.surrogates import LPIPS, make_weights
+from styletransfer.surrogate_weights import make_weights
+from styletransfer.surrogates import LPIPS
 from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.vgg import to_batch
 

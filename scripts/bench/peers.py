@@ -16,7 +16,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from styletransfer.surrogates import INCEPTION, make_weights
+from styletransfer.surrogate_weights import make_weights
+from styletransfer.surrogates import INCEPTION
 from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.values import Image
 

@@ -13,7 +13,8 @@ from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import weigh_layers
 from styletransfer.recipe import VGG19_LAYERS, Recipe
 from styletransfer.references import look
-from styletransfer.surrogates import VGG, make_weights
+from styletransfer.surrogate_weights import make_weights
+from styletransfer.surrogates import VGG
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_vgg
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from arena.launch import web
 from tests.deployment import free_port
 from tests.uploads import MANIFEST_JSON
 
@@ -96,10 +97,9 @@ def served_site(var: Path, **settings: str) -> Iterator[Site]:
         [*python, "tests.api.demo_site"], cwd=ROOT, env=env, check=True, capture_output=True
     )
     port, log = free_port(), var / "log"
-    options = ["--interface", "wsgi", "--host", "127.0.0.1", "--port", str(port), "--no-ws"]
     with log.open("wb") as output:
         server = subprocess.Popen(
-            [*python, "granian", *options, "--blocking-threads", "4", "arena.wsgi:application"],
+            web(port, processes=1).command,
             cwd=ROOT,
             env=env,
             stdout=output,

@@ -9,8 +9,8 @@ import torch
 from threadpoolctl import threadpool_info
 
 from styletransfer.determinism import arithmetic, versions
+from styletransfer.surrogate_weights import make_weights as make_surrogate
 from styletransfer.surrogates import VGG
-from styletransfer.surrogates import make_weights as make_surrogate
 from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.vgg import Vgg19
 from styletransfer.weights import load_vgg

@@ -6,14 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from styletransfer.images import (
-    ImageRejected,
-    decode_png,
-    encode_png,
-    encode_thumbnail,
-    pixels_sha256,
-    read_png_size,
-)
+from styletransfer.images import decode_png, encode_png, encode_thumbnail, pixels_sha256
+from styletransfer.picture_files import ImageRejected, read_png_size
 
 PIXELS = np.random.default_rng(5).integers(0, 256, (11, 7, 3), dtype=np.uint8)
 

@@ -10,7 +10,8 @@ from PIL import Image as Pillow
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
 from styletransfer.inception import FEATURES, FidInception
 from styletransfer.metrics.frechet import FeatureStatistics, frechet_distance
-from styletransfer.surrogates import INCEPTION, make_weights
+from styletransfer.surrogate_weights import make_weights
+from styletransfer.surrogates import INCEPTION
 from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.values import Image
 from styletransfer.vgg import to_batch

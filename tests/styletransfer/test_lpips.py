@@ -10,7 +10,8 @@ from torch import Tensor
 
 from styletransfer.errors import ShapeMismatch, WeightsMismatch
 from styletransfer.lpips import SMALLEST_SIDE, Lpips
-from styletransfer.surrogates import LPIPS, make_weights
+from styletransfer.surrogate_weights import make_weights
+from styletransfer.surrogates import LPIPS
 from styletransfer.torchvision_compat import import_torchvision
 from styletransfer.vgg import to_batch
 from styletransfer.weights import load_lpips

@@ -8,14 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from styletransfer.images import (
-    MAX_SOURCE_PIXELS,
-    ImageRejected,
-    convert_picture,
-    decode_png,
-    encode_png,
-    read_picture_size,
-)
+from styletransfer.images import convert_picture, decode_png, encode_png
+from styletransfer.picture_files import MAX_SOURCE_PIXELS, ImageRejected, read_picture_size
 
 RED, GREEN, BLUE = (200, 30, 30), (20, 160, 40), (30, 40, 190)
 

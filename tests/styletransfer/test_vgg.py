@@ -7,8 +7,8 @@ import torch.nn.functional as F
 
 from styletransfer.errors import MetricInputError, ShapeMismatch
 from styletransfer.recipe import VGG19_LAYERS
+from styletransfer.surrogate_weights import make_weights as make_surrogate
 from styletransfer.surrogates import VGG
-from styletransfer.surrogates import make_weights as make_surrogate
 from styletransfer.values import Image
 from styletransfer.vgg import Vgg19, deepest_of, to_batch
 from styletransfer.weights import load_vgg

@@ -13,7 +13,8 @@ from styletransfer import pretrained
 from styletransfer.download import PublishedFile
 from styletransfer.errors import WeightsMismatch, WeightsUnavailable
 from styletransfer.pretrained import FILES, combine_hashes, extractor_pin, find_weights
-from styletransfer.surrogates import INCEPTION, LPIPS, PINS, VGG, hash_weights, make_weights
+from styletransfer.surrogate_weights import hash_weights, make_weights
+from styletransfer.surrogates import INCEPTION, LPIPS, PINS, VGG
 from styletransfer.weights import load_inception, load_lpips, load_vgg
 
 

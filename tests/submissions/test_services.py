@@ -171,12 +171,12 @@ def test_trouble_with_the_message_never_undoes_an_upload(monkeypatch: pytest.Mon
 def test_without_a_broker_a_submission_waits_for_the_sweeper(
     settings: Settings, tmp_path: Path
 ) -> None:
-    from celery import current_app
+    from arena.celery import app as celery_app
 
     in_the_way = tmp_path / "broker"
     in_the_way.write_text("a file where a folder should be")
     options = {"data_folder_in": f"{in_the_way}/q", "data_folder_out": f"{in_the_way}/q"}
-    app: Any = current_app
+    app: Any = celery_app
     before = dict(app.conf.broker_transport_options)
     app.conf.broker_transport_options = {**before, **options}
     app._after_fork()  # forget the connections

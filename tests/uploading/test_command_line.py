@@ -22,8 +22,9 @@ from tests.uploads import make_onnx
 MIB = 2**20
 # 200 MiB in every run; ARENA_UPLOAD_MIB=1024 for the gigabyte.
 SIZE = int(os.environ.get("ARENA_UPLOAD_MIB", "200")) * MIB
-# What a web process may need for it; measured: less than 10.
-MEMORY = 40 * MIB
+# What a web process may hold meanwhile, and what of it for the upload itself. Measured: 93 million
+# bytes, of which 10 are for the upload; 8 of those are Celery's, to tell the workers at the end.
+MEMORY, MEMORY_FOR_IT = 100_000_000, 16_000_000
 
 
 @pytest.fixture(scope="module")
@@ -83,9 +84,10 @@ def test_over_a_line_that_is_cut_only_the_rest_is_sent_again(site: Served, tmp_p
     told = site.curl(f"submissions/{link.split('/')[-2]}/").body
     assert (told["sha256"], told["size_bytes"]) == (sha256, size)
     peak = memory_of(site.server)
-    memory = f"{peak / MIB:.0f} MiB, {before / MIB:.0f} before"
+    memory = f"{peak / 1e6:.1f} MB, {before / 1e6:.1f} before"
     print(f"{size} bytes, {line.sent} sent, web process {memory}")
-    assert peak - before < MEMORY
+    assert peak < MEMORY
+    assert peak - before < MEMORY_FOR_IT
     assert site.leftovers() == []
     assert not list(site.var.glob("media/parts/*"))
 

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
-import redis
 from django.conf import settings
 from django.core.files.base import ContentFile
 from django.core.files.storage import FileSystemStorage, default_storage, storages
@@ -98,6 +97,8 @@ def _migrations() -> Finding:
 
 def _broker() -> Finding:
     if settings.REDIS_URL:
+        import redis  # large, and for who has one
+
         client = redis.Redis.from_url(
             settings.REDIS_URL,
             socket_timeout=BROKER_TIMEOUT_S,
