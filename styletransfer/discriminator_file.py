@@ -23,6 +23,8 @@ def require_discriminator(data: bytes | memoryview) -> None:
         metadata = json.loads(bytes(data[_LENGTH_BYTES : _LENGTH_BYTES + length]))["__metadata__"]
         config = json.loads(metadata["patchgan"])
         expected = _shapes(ndf=int(config["ndf"]), n_layers=int(config["n_layers"]))
+        if config.get("norm", "instance") not in ("instance", "spectral"):
+            raise ValueError("norm is instance or spectral")
     except (CheckpointRejected, KeyError, TypeError, ValueError) as error:
         raise WeightsMismatch(f"not a PatchGAN discriminator of ours: {error}") from error
     found = {key: entry.shape for key, entry in header.entries.items()}

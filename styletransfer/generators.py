@@ -81,7 +81,7 @@ class Network(nn.Module):
     def batch_norm(self, key: str, x: Tensor) -> Tensor:
         mean, variance = (self.get_buffer(f"{key}.{name}") for name in _BUFFERS)
         weight, bias = self.get_parameter(f"{key}.weight"), self.get_parameter(f"{key}.bias")
-        return functional.batch_norm(x, mean, variance, weight, bias, eps=_EPSILON)
+        return functional.batch_norm(x, mean, variance, weight, bias, self.training, eps=_EPSILON)
 
     def reflect(self, x: Tensor, border: int) -> Tensor:
         return functional.pad(x, (border,) * 4, mode="reflect")

@@ -56,20 +56,27 @@ def convert_picture(data: bytes, *, side: int) -> Pixels:
     Raises:
         ImageRejected: with a code and facts, never one of Pillow's own errors.
     """
+    return np.array(_fit(open_picture(data), side), dtype=np.uint8)
+
+
+def open_picture(data: bytes) -> Image.Image:
+    """Decode anybody's PNG or JPEG as upright sRGB, laid on white where it is transparent.
+
+    Raises:
+        ImageRejected: with a code and facts, never one of Pillow's own errors.
+    """
     if not is_png_or_jpeg(data):
         raise ImageRejected("not_png_or_jpeg")
     try:
         with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
             _require_decodable(picture)
-            upright = ImageOps.exif_transpose(picture)
-            pixels = np.array(_fit(_to_rgb(upright), side), dtype=np.uint8)
+            return _to_rgb(ImageOps.exif_transpose(picture))
     except (ImageRejected, MemoryError):
         raise
     except Image.DecompressionBombError as error:
         raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
     except Exception as error:  # damaged files make Pillow raise whatever comes
         raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
-    return pixels
 
 
 def _require_decodable(picture: Image.Image) -> None:

@@ -5,14 +5,13 @@ same files, five of which (`photos.HELD_OUT`) are kept out altogether; the discr
 have other seeds than the references. Both are judged on what was kept out.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from safetensors.torch import save
 from torch import Tensor
 
 from evaluation.demo.baselines import GENERATOR_WIDTH, ONE_STYLE
@@ -26,11 +25,16 @@ from styletransfer.metrics.adversarial import generator_loss
 from styletransfer.metrics.content import content_loss
 from styletransfer.recipe import Recipe
 from styletransfer.surrogates import VGG
+from styletransfer.training.config import TrainingConfig
+from styletransfer.training.events import Listener
+from styletransfer.training.feeding import TrainingPictures
 from styletransfer.training.initial import initialise
-from styletransfer.training.judging import learn_to_judge
-from styletransfer.training.loop import Plan, Step, train
-from styletransfer.training.target import StyleTarget
-from styletransfer.vgg import to_batch
+from styletransfer.training.judging import WithGrey, area_under_curve, judge_all, learn_to_judge
+from styletransfer.training.objective import Objective
+from styletransfer.training.opening import generator_bytes
+from styletransfer.training.pictures import Held
+from styletransfer.training.trainer import Trainer
+from styletransfer.vgg import Vgg19, to_batch
 from styletransfer.weights import load_vgg
 
 # First small windows, which are quick: Gram matrices are means, so most of it carries over. Then
@@ -70,8 +74,7 @@ class Trained:
 
     def generator_bytes(self) -> bytes:
         """Return the generator as safetensors; equal weights give equal bytes."""
-        weights = self.generator.state_dict()
-        return save({key: value.detach().contiguous() for key, value in weights.items()})
+        return generator_bytes(self.generator)
 
     def discriminator_bytes(self) -> bytes:
         """Return the discriminator as safetensors."""
@@ -80,21 +83,26 @@ class Trained:
 
 # Behind the shipped files. The discriminator mostly learns photographs against paintings
 # (photo_share): the brief's pure loss would make it an expert on one generator only.
-ON_WINDOWS = Plan(
-    Recipe(),
-    alpha=1.0,
-    beta=1.0,
+ON_WINDOWS = TrainingConfig(
+    mode="single",
+    architecture="transformer_net",
+    parameters={"width": GENERATOR_WIDTH},
+    features=VGG,
     gamma=0.08,
+    relative_to_each=True,
     steps=1000,
     copying_steps=300,
+    size=WINDOW,
+    schedule="cosine",
+    ndf=NDF,
+    pool=0,
     photo_share=0.985,
-    scale=SCALE,
 )
-ON_WHOLES = replace(
-    ON_WINDOWS,
+ON_WHOLES = ON_WINDOWS.changed(
     steps=170,
     copying_steps=0,
     judged=3,
+    size=WHOLE,
     generator_rate=1e-3,
     discriminator_rate=1e-4,
 )
@@ -116,10 +124,10 @@ def reproducible() -> Iterator[None]:
 
 @reproducible()
 def train_baseline(
-    on_step: Callable[[Step], None] | None = None,
+    listeners: Sequence[Listener] = (),
     *,
-    on_windows: Plan = ON_WINDOWS,
-    on_wholes: Plan = ON_WHOLES,
+    on_windows: TrainingConfig = ON_WINDOWS,
+    on_wholes: TrainingConfig = ON_WHOLES,
     judging_steps: int = JUDGING_STEPS,
 ) -> Trained:
     """Train both networks from fixed seeds.
@@ -131,36 +139,58 @@ def train_baseline(
     style = to_batch([style_image()])
     paintings = _training_paintings()
     generator, opponent, discriminator = (
-        build("transformer_net", {"width": GENERATOR_WIDTH}),
+        build(on_windows.architecture, on_windows.parameters),
         PatchGan(NDF),
         PatchGan(NDF),
     )
     for network, seed in ((generator, 1), (opponent, 2), (discriminator, 2)):
         initialise(network, seed=seed)
-    train(
-        *(generator, opponent, vgg),
-        contents=to_batch(training_photos(WINDOWS, WINDOW)),
-        style=style,
-        reals=to_batch(_cut(paintings, WINDOW)),
-        plan=on_windows,
-        on_step=on_step,
+    windows = to_batch(_cut(paintings, WINDOW))
+    _train(
+        *(on_windows, generator, opponent, vgg),
+        TrainingPictures(
+            contents=Held(to_batch(training_photos(WINDOWS, WINDOW))),
+            styles=Held(style),
+            reals=Held(windows),
+        ),
+        listeners,
     )
     learn_to_judge(
         discriminator,
-        paintings=to_batch(_cut(paintings, WINDOW)),
-        photographs=to_batch(training_photos(JUDGING_PHOTOS, WINDOW, seed=7)),
+        reals=WithGrey(Held(windows)),
+        others=WithGrey(Held(to_batch(training_photos(JUDGING_PHOTOS, WINDOW, seed=7)))),
         steps=judging_steps,
         seed=11,
     )
-    train(
-        *(generator, discriminator, vgg),
-        contents=to_batch(training_photos(WHOLES, WHOLE, seed=5)),
-        style=style,
-        reals=to_batch(_cut(paintings[::2], PAINTING_WINDOW)),
-        plan=on_wholes,
-        on_step=on_step,
+    _train(
+        *(on_wholes, generator, discriminator, vgg),
+        TrainingPictures(
+            contents=Held(to_batch(training_photos(WHOLES, WHOLE, seed=5))),
+            styles=Held(style),
+            reals=Held(to_batch(_cut(paintings[::2], PAINTING_WINDOW))),
+        ),
+        listeners,
     )
-    return Trained(generator.eval(), discriminator.eval())
+    return Trained(generator.eval(), discriminator.eval().requires_grad_(False))
+
+
+def _train(
+    config: TrainingConfig,
+    generator: Network,
+    discriminator: PatchGan | None,
+    vgg: Vgg19,
+    pictures: TrainingPictures,
+    listeners: Sequence[Listener],
+) -> None:
+    objective = Objective(
+        vgg,
+        config.recipe,
+        pictures,
+        is_arbitrary=config.mode == "arbitrary",
+        relative_to_each=config.relative_to_each,
+        cache_bytes=config.cache_mib << 20,
+    )
+    Trainer(config, generator, discriminator, objective, pictures, listeners=listeners).run()
 
 
 def _cut(pictures: Sequence[Pixels], side: int) -> list[Pixels]:
@@ -184,18 +214,25 @@ def _training_paintings() -> list[Pixels]:
 def judge(trained: Trained) -> Report:
     """Measure both networks on the phase's contents, references and held-out photographs."""
     vgg, _ = load_vgg(VGG)
-    pasted = to_batch([style_image()])
-    recipe = Recipe()
-    target = StyleTarget(vgg, recipe, pasted)
-    style_maps = target.content_maps(pasted)
+    pasted, recipe = to_batch([style_image()]), Recipe()
+    contents = to_batch([content.pixels for content in content_images()])
+    pictures = TrainingPictures(Held(contents), Held(pasted), Held(pasted))
+    objective = Objective(vgg, recipe, pictures)
+    style_maps, grams = objective.content_maps(pasted), objective.style_grams(pasted)
     rows = []
-    for content in _singles(to_batch([content.pixels for content in content_images()])):
-        maps = target.walk(content)
+    for content in _singles(contents):
+        maps = objective.walk(content)
         kept = maps[recipe.content_layer]
         output = ((trained.generator(content * SCALE)).clamp(0, 255).round()) / SCALE
-        anchors = content_loss(style_maps, kept), target.compare(maps)
+        made = objective.walk(output)
         judged = [adversarial(trained.discriminator, image) for image in (content, pasted, output)]
-        terms = (*anchors, *target.measure(output, kept), *judged)
+        terms = (
+            content_loss(style_maps, kept),
+            objective.compare(maps, grams),
+            content_loss(made[recipe.content_layer], kept),
+            objective.compare(made, grams),
+            *judged,
+        )
         rows.append([float(term) for term in terms])
     return _report(np.array(rows), discriminate(trained.discriminator))
 
@@ -219,22 +256,11 @@ def _report(rows: NDArray[np.float64], auc: float) -> Report:
 def discriminate(discriminator: PatchGan) -> float:
     """Return the AUC of the reference paintings against the held-out photographs."""
     paintings = [painting.pixels for painting in reference_paintings()]
-    return area_under_curve(
-        scores(discriminator, paintings), scores(discriminator, held_out_photos())
+    painted, taken = (
+        judge_all(discriminator, _singles(to_batch(some)))
+        for some in (paintings, held_out_photos())
     )
-
-
-@torch.no_grad()
-def scores(discriminator: PatchGan, pictures: Sequence[Pixels]) -> NDArray[np.float64]:
-    """Return the mean patch score of each picture."""
-    images = _singles(to_batch(pictures))
-    return np.array([float(discriminator(image).mean()) for image in images])
-
-
-def area_under_curve(positives: NDArray[np.float64], negatives: NDArray[np.float64]) -> float:
-    """Return how often a positive scores above a negative; a draw counts half."""
-    difference = positives[:, None] - negatives[None, :]
-    return float((difference > 0).mean() + (difference == 0).mean() / 2)
+    return area_under_curve(painted, taken)
 
 
 def _singles(images: Tensor) -> list[Tensor]:

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from styletransfer.commands import compare, fid, schema, submit
+from styletransfer.commands import compare, fid, schema, submit, train
 from styletransfer.commands import score as scoring
 from styletransfer.errors import StyleTransferError
 
@@ -41,11 +41,11 @@ def make_parser() -> argparse.ArgumentParser:
     is_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
         prog="python -m styletransfer" if is_module else "stylearena",
-        description="Score style transfer generators, compare their score cards, submit them.",
+        description="Train style transfer generators, score them, compare cards, submit them.",
         epilog="%(prog)s score --help shows examples, and so does every other command.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (scoring, compare, fid, schema, submit):
+    for command in (scoring, compare, fid, schema, submit, train):
         command.add_parser(commands)
     return parser
 

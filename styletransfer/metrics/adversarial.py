@@ -30,12 +30,13 @@ def generator_loss(d_fake: Maps) -> Tensor:
     return _mean_square_to("d_fake", d_fake, 1)
 
 
-def discriminator_loss(d_real: Maps, d_fake: Maps) -> Tensor:
+def discriminator_loss(d_real: Maps, d_fake: Maps, *, real_target: float = 1) -> Tensor:
     """Measure ``E[(D(real) - 1)**2] + E[D(output)**2]``. Differentiable; trains D only.
 
     Args:
         d_real: ``(n, 1, h, w)`` patch scores of real images.
         d_fake: patch scores of outputs; their number and size may differ.
+        real_target: what real images are to be judged; below 1 to smooth labels in training.
 
     Returns:
         a scalar, float64: means over patches, then over images.
@@ -44,4 +45,5 @@ def discriminator_loss(d_real: Maps, d_fake: Maps) -> Tensor:
         ShapeMismatch: scores are not 4-D.
         NonFiniteInput: NaN or infinity went in or came out.
     """
-    return _mean_square_to("d_real", d_real, 1).mean() + _mean_square_to("d_fake", d_fake, 0).mean()
+    real = _mean_square_to("d_real", d_real, real_target).mean()
+    return real + _mean_square_to("d_fake", d_fake, 0).mean()

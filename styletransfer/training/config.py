@@ -13,7 +13,7 @@ from styletransfer.recipe import Normalization, Recipe
 
 Mode = Literal["single", "collection", "arbitrary"]
 Schedule = Literal["linear", "cosine", "constant"]
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "tf32", "bfloat16", "float16"]
 DiscriminatorNorm = Literal["instance", "spectral"]
 
 
@@ -63,6 +63,9 @@ class TrainingConfig:
     accumulate: Annotated[int, "parts that a batch is computed in, to save memory"] = 1
     judged: Annotated[int, "paintings in a step of the discriminator, over all processes"] = 4
     size: Annotated[int, "side of the pictures in pixels"] = 256
+    photo_size: Annotated[
+        int, "shorter side that pictures are thought to have; crops of size are cut out of it"
+    ] = 256
     augment: Annotated[bool, "random crops and mirror images; else the central square"] = True
     smallest_crop: Annotated[float, "smallest side of a random crop, of the shorter side"] = 0.5
     cache_mib: Annotated[int, "memory for pictures and content features that come again"] = 1024
@@ -158,7 +161,7 @@ class TrainingConfig:
         unknown = sorted(set(values) - known)
         if unknown:
             raise InvalidTraining(f"no such setting: {', '.join(unknown)}")
-        given = {
+        given: dict[str, Any] = {
             name: tuple(value) if isinstance(value, list) else value
             for name, value in values.items()
         }
@@ -212,7 +215,8 @@ def _check_value(setting: Setting, value: Any) -> Iterator[str]:
     if setting.choices and value not in setting.choices:
         yield f"{name} is one of {', '.join(setting.choices)}, not {value!r}"
         return
-    wanted = {int: int, float: (int, float), bool: bool, str: str}.get(annotation)
+    kinds: dict[Any, Any] = {int: int, float: (int, float), bool: bool, str: str}
+    wanted = kinds.get(annotation)
     if wanted and (
         not isinstance(value, wanted) or (isinstance(value, bool) and annotation is not bool)
     ):

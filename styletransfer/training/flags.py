@@ -11,7 +11,9 @@ DEFAULTS = TrainingConfig()
 
 def add_flags(parser: argparse.ArgumentParser) -> None:
     """Add ``--config`` and a flag for every setting."""
-    parser.add_argument("--config", type=Path, help="TOML file of settings; flags go before it")
+    parser.add_argument(
+        "--config", type=Path, help="TOML file of settings; flags count more than it"
+    )
     group = parser.add_argument_group("settings")
     for setting in list_settings():
         default = getattr(DEFAULTS, setting.name)

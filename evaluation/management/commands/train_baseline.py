@@ -24,16 +24,18 @@ class Command(BaseCommand):
         # Torch stays out of every other command.
         from evaluation.demo.calibration import FILE_NAME, calibrate_phases, to_json
         from evaluation.demo.train import judge, train_baseline
-        from styletransfer.training.loop import Step
+        from styletransfer.training.events import Event, Stepped, Warned
 
-        def tell(step: Step) -> None:
-            if step.number % 50 == 0:
+        def tell(event: Event) -> None:
+            if isinstance(event, Stepped) and event.step % 50 == 0:
                 self.stdout.write(
-                    f"{step.number:5} content {step.content:.3f} style {step.style:.3f}"
-                    f" adversarial {step.adversarial:.3f} discriminator {step.discriminator:.3f}"
+                    f"{event.step:5} content {event.content:.3f} style {event.style:.3f}"
+                    f" adversarial {event.adversarial:.3f} discriminator {event.discriminator:.3f}"
                 )
+            elif isinstance(event, Warned):
+                self.stdout.write(f"{event.step:5} {event.found}: {event.done}")
 
-        trained = train_baseline(tell)
+        trained = train_baseline([tell])
         folder: Path = options["out"]
         folder.mkdir(parents=True, exist_ok=True)
         (folder / "one_style.safetensors").write_bytes(trained.generator_bytes())

@@ -10,13 +10,13 @@ from evaluation.demo.train import (
     PAINTING_SEED,
     Report,
     Trained,
-    area_under_curve,
     judge,
     style_image,
 )
 from styletransfer.discriminator import load_discriminator
 from styletransfer.generators import build
 from styletransfer.manifest import Manifest
+from styletransfer.training.judging import area_under_curve
 
 
 @pytest.fixture(scope="module")
