@@ -154,7 +154,11 @@ def resend() -> int:
         if not overdue or dispatch.unread(status) >= RESENT_AT_ONCE:
             continue
         for submission in overdue:
+            # Of several sweepers one sends it.
+            if not overdue.filter(pk=submission.pk).update(dispatched_at=Now()):
+                continue
             if not dispatch.send(submission.pk, status):
+                rows.filter(pk=submission.pk).update(dispatched_at=None)
                 return sent  # nor would the next
             sent += 1
     return sent
@@ -188,8 +192,14 @@ def resend_preparations() -> int:
     stale = Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=Now() - settings.RESEND_AFTER)
     head = Preparation.objects.waiting().order_by("created_at", "pk")[:RESENT_AT_ONCE]
     sent = 0
-    for preparation in Preparation.objects.filter(stale, pk__in=[row.pk for row in head]):
-        if messages.unread(PREPARATIONS) >= RESENT_AT_ONCE or not send_preparation(preparation.pk):
+    overdue = Preparation.objects.filter(stale, pk__in=[row.pk for row in head])
+    for preparation in overdue:
+        if messages.unread(PREPARATIONS) >= RESENT_AT_ONCE:
+            return sent
+        if not overdue.filter(pk=preparation.pk).update(dispatched_at=Now()):
+            continue
+        if not send_preparation(preparation.pk):
+            Preparation.objects.filter(pk=preparation.pk).update(dispatched_at=None)
             return sent
         sent += 1
     return sent

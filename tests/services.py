@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Self
 
 from arena.lifetime import die_with_parent
 
@@ -24,7 +25,14 @@ class CannotStart(Exception):
 
 @contextmanager
 def private_postgres() -> Iterator[str]:
-    """Run a PostgreSQL server and yield the address of an empty database in it.
+    """Run a PostgreSQL server and yield the address of an empty database in it."""
+    with postgres_server() as server:
+        yield server.url
+
+
+@contextmanager
+def postgres_server() -> Iterator["Server"]:
+    """Run a PostgreSQL server that may be stopped and started again.
 
     The server refuses to run as root: there it runs as ``postgres`` or, failing that, ``nobody``.
     """
@@ -45,27 +53,42 @@ def private_postgres() -> Iterator[str]:
         options = ["-c", "listen_addresses=", "-c", f"unix_socket_directories={folder}"]
         options += ["-c", "fsync=off", "-c", "shared_buffers=32MB", "-c", "max_connections=60"]
         is_ready = [str(programs / "pg_isready"), "-q", "-h", str(folder)]
-        with running(
+        with Server(
             [programs / "postgres", "-D", data, *options],
+            url=f"postgresql://arena@/postgres?host={folder}",
             folder=folder,
             owner=owner,
             is_up=partial(succeeds, is_ready),
             stop_signal=signal.SIGINT,  # "fast": drops the connections that are left
-        ):
-            yield f"postgresql://arena@/postgres?host={folder}"
+        ) as server:
+            yield server
 
 
 @contextmanager
 def private_redis() -> Iterator[str]:
     """Run a Redis server and yield its address."""
+    with redis_server() as server:
+        yield server.url
+
+
+@contextmanager
+def redis_server() -> Iterator["Server"]:
+    """Run a Redis server that forgets everything when it is stopped."""
     program = shutil.which("redis-server")
     if program is None:
         raise CannotStart("redis-server is missing. Run: apt-get install redis-server")
     with service_folder("arena-redis-", None) as folder:
         address = folder / "redis.sock"
         options = ["--port", "0", "--unixsocket", str(address), "--save", "", "--dir", str(folder)]
-        with running([Path(program), *options], folder=folder, owner=None, is_up=address.exists):
-            yield f"unix://{address}"
+        answers = ["redis-cli", "-s", str(address), "ping"]
+        with Server(
+            [Path(program), *options],
+            url=f"unix://{address}",
+            folder=folder,
+            owner=None,
+            is_up=partial(succeeds, answers) if shutil.which("redis-cli") else address.exists,
+        ) as server:
+            yield server
 
 
 def postgres_programs() -> Path:
@@ -97,39 +120,61 @@ def service_folder(prefix: str, owner: int | None) -> Iterator[Path]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-@contextmanager
-def running(
-    command: Sequence[str | Path],
-    *,
-    folder: Path,
-    owner: int | None,
-    is_up: Callable[[], bool],
-    stop_signal: signal.Signals = signal.SIGTERM,
-) -> Iterator[None]:
-    """Run a server until the block ends; it dies with the tests, however they end."""
-    log = folder / "log"
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            command,
-            user=owner,
-            extra_groups=None if owner is None else [],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid(), by=stop_signal),
-        )
-    try:
-        wait_until_up(process, is_up, log)
-        yield
-    finally:
-        process.send_signal(stop_signal)
+class Server:
+    """A server of the tests; it dies with them, however they end."""
+
+    def __init__(
+        self,
+        command: Sequence[str | Path],
+        *,
+        url: str,
+        folder: Path,
+        owner: int | None,
+        is_up: Callable[[], bool],
+        stop_signal: signal.Signals = signal.SIGTERM,
+    ) -> None:
+        self.url = url
+        self._command, self._folder, self._owner = command, folder, owner
+        self._is_up, self._stop_signal = is_up, stop_signal
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        log = self._folder / "log"
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                self._command,
+                user=self._owner,
+                extra_groups=None if self._owner is None else [],
+                cwd=self._folder,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                preexec_fn=partial(die_with_parent, os.getpid(), by=self._stop_signal),
+            )
         try:
-            process.wait(STOP_S)
+            wait_until_up(self._process, self._is_up, log)
+        except CannotStart:
+            self.stop()
+            raise
+
+    def stop(self) -> None:
+        if self._process is None:
+            return
+        self._process.send_signal(self._stop_signal)
+        try:
+            self._process.wait(STOP_S)
         except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+            self._process.kill()
+            self._process.wait()
+        self._process = None
 
 
 def wait_until_up(process: subprocess.Popen[bytes], is_up: Callable[[], bool], log: Path) -> None:

@@ -41,9 +41,9 @@ print(phase.pk)
 class Site:
     """One deployment with a phase and a participant, alice."""
 
-    def __init__(self, deployment: Deployment) -> None:
+    def __init__(self, deployment: Deployment, **phase: Any) -> None:
         self.deployment = deployment
-        self.phase = self.add_phase()
+        self.phase = self.add_phase(**phase)
         self.token = deployment.manage("token", "alice").strip()
 
     def add_phase(
