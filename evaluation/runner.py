@@ -4,8 +4,10 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,9 +28,9 @@ from styletransfer.manifest import Manifest
 from styletransfer.pinned import open_vgg
 from styletransfer.recipe import Recipe
 from styletransfer.sample_pair import make_content, make_style
-from styletransfer.score_card import ScoreCard
 from styletransfer.scoring import Scorer
-from styletransfer.second_pass import choose_order
+from styletransfer.second_pass import choose_order, order_within
+from styletransfer.shard import ShardResult
 from styletransfer.values import ExtractorPin, Image, ReferenceImages
 
 # One picture is enough to see that a generator loads and answers.
@@ -94,55 +96,71 @@ def _test_card(side: int) -> ReferenceImages:
 
 def evaluate(attempt: Attempt) -> None:
     """Make and score every picture."""
-    assignment, notes = attempt.desk.assignment, attempt.notes
+    assignment = attempt.desk.assignment
     with step(attempt, "references"):
         references = attempt.desk.load_references()
+    scorer = prepare(attempt, references)
+    found, pictures = measure(attempt, references, scorer)
+    with step(attempt, "scoring"):
+        card = scorer.put_together([found], checkpoint_sha256=assignment.checkpoint.sha256)
+    _reporter(attempt, "recording")(0, 0)
+    attempt.desk.report_scores(attempt.notes, card, pictures)
+
+
+def prepare(attempt: Attempt, references: ReferenceImages) -> Scorer:
     with step(attempt, "preparing"):
         scorer = open_scorer(attempt.desk, attempt.place, references)
         scorer.prepare(_reporter(attempt, "preparing"))
-        meter = scorer.begin(checkpoint_sha256=assignment.checkpoint.sha256)
+    return scorer
+
+
+def measure(
+    attempt: Attempt, references: ReferenceImages, scorer: Scorer
+) -> tuple[ShardResult, Sequence[Picture]]:
+    """Make the pictures that are assigned, measure them, and look for oddities."""
+    assignment = attempt.desk.assignment
+    pairs = range(assignment.first, assignment.first + assignment.count)
+    meter = scorer.begin(pairs)
     pictures: list[Picture] = []
 
     def take(output: Image) -> None:
         meter.take(output)
         pictures.append(Picture(encode_png(output), encode_thumbnail(output)))
-        if "generating" in notes.steps:  # before, the generator's own progress is shown
-            _reporter(attempt, "scoring")(len(pictures), assignment.count)
+        if "generating" in attempt.notes.steps:  # before, the generator's own progress is shown
+            _reporter(attempt, "scoring")(len(pictures), len(pairs))
 
     def make(put: Callable[[Image], None], gave_up: Callable[[], bool]) -> Stylised:
-        numbers = range(assignment.first, assignment.first + assignment.count)
-        return generate(attempt, references, numbers, on_picture=put, gave_up=gave_up)
+        return generate(attempt, references, pairs, on_picture=put, gave_up=gave_up)
 
     made = take_while_made(make, take, at_once=has_cores_for_both(attempt.place.threads))
-    with step(attempt, "scoring"):
-        card = meter.finish().with_measurements(made.measure())
-    card = guard(attempt, references, scorer, card, pictures)
-    _reporter(attempt, "recording")(0, 0)
-    attempt.desk.report_scores(notes, card, pictures)
+    found = replace(meter.finish(), making=made.making)
+    guards = guard(attempt, references, scorer, pairs, pictures)
+    return replace(found, guards=guards), pictures
 
 
 def guard(
     attempt: Attempt,
     references: ReferenceImages,
     scorer: Scorer,
-    card: ScoreCard,
+    pairs: range,
     pictures: Sequence[Picture],
-) -> ScoreCard:
-    """Look for what scores don't show; the card comes back with its scores as they were."""
+) -> dict[str, dict[str, Any]]:
+    """Look for what scores don't show, in those of the phase's samples that were made here."""
+    found: dict[str, dict[str, Any]] = {}
 
     def scored(number: int) -> Image:
-        return decode_png(pictures[number].png)
+        return decode_png(pictures[number - pairs.start].png)
 
     with step(attempt, "sensitivity"):
-        found = scorer.measure_sensitivity(scored, _reporter(attempt, "sensitivity"))
-        card = found.add_to(card)
+        disturbed = scorer.disturb(scored, pairs, _reporter(attempt, "sensitivity"))
+    if disturbed is not None:
+        found["sensitivity"] = disturbed.to_json()
     seed = scorer.seed(attempt.desk.assignment.checkpoint.sha256)
-    order = choose_order(len(pictures), seed)
+    order = order_within(choose_order(len(references.pairs), seed), pairs)
     if order:
         again = partial(generate, attempt, references, name="order")
-        second = make_second_pass(attempt, order, scored, again)
-        card = second.add_to(card)
-    return card
+        found["second_pass"] = make_second_pass(attempt, order, scored, again).to_json()
+    return found
 
 
 def generate(

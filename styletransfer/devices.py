@@ -9,7 +9,7 @@ CPU = torch.device("cpu")
 # What one 256 x 256 image takes at the widest point of VGG-19 in float32, with room for the Gram
 # matrices, the Inception network and what an allocator wastes; it grows with the area.
 _BYTES_PER_PIXEL = 4096
-_LARGEST_BATCH = 64
+LARGEST_BATCH = 64
 
 
 def open_device(name: str) -> torch.device:
@@ -45,7 +45,7 @@ def choose_batch(device: torch.device, pixels: int) -> int:
     if device.type == "cpu":
         return 1
     free, _ = torch.cuda.mem_get_info(device)
-    fitting = min(free // 2 // (_BYTES_PER_PIXEL * pixels), _LARGEST_BATCH)
+    fitting = min(free // 2 // (_BYTES_PER_PIXEL * pixels), LARGEST_BATCH)
     return 1 << max(int(fitting).bit_length() - 1, 0)
 
 

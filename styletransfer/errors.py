@@ -78,6 +78,10 @@ class InvalidScoreCard(StyleTransferError, ValueError):
     """Something is no score card, or one that was changed after it was made."""
 
 
+class InvalidShard(StyleTransferError, ValueError):
+    """Something is not what a worker measured of some pairs, or shards don't make up a whole."""
+
+
 class MetricInputError(StyleTransferError, ValueError):
     """A metric was asked for something that has no answer."""
 

@@ -1,6 +1,5 @@
 """What looks odd about a set of outputs. Flags accuse nobody: organizers look and decide."""
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +11,7 @@ from torch import Tensor
 
 from styletransfer.metrics.memorization import nearest_distance, separation
 from styletransfer.metrics.structure import WINDOW, ssim
-from styletransfer.values import Image, ReferenceImages
+from styletransfer.values import Image
 from styletransfer.vgg import to_batch
 
 # Compared at an eighth of the size: shifts by a pixel, JPEG, blur and noise hide no copy then.
@@ -55,25 +54,29 @@ class Flag:
         return named | {"pairs": list(self.pairs)}
 
 
-def find_copies(outputs: Sequence[Image], references: ReferenceImages) -> list[Flag]:
+@torch.inference_mode()
+def measure_likeness(output: Image, content: Image, style: Image) -> tuple[float, float]:
+    """Return how much an output is like its content and its style image, each at most 1.
+
+    Pictures smaller than 88 pixels are too small to tell: 0 for those.
+    """
+    if min(output.shape[:2]) < SHRINK * WINDOW:
+        return 0.0, 0.0
+    shrunk = _shrink(output)
+    return _likeness(shrunk, content), _likeness(shrunk, style)
+
+
+def find_copies(likeness: NDArray[np.float64]) -> list[Flag]:
     """Return flags for outputs that are nearly the pair's content or style image.
 
-    Pictures smaller than 88 pixels are too small to tell, and never flagged.
+    Args:
+        likeness: ``(n, 2)``, what ``measure_likeness`` said of each.
     """
-    if min(references.contents[0].shape[:2]) < SHRINK * WINDOW:
-        return []
     flags = []
-    for code, images, side in (
-        ("copies_content", references.contents, 0),
-        ("copies_style", references.styles, 1),
-    ):
-        likeness = [
-            _likeness(output, images[pair[side]])
-            for output, pair in zip(outputs, references.pairs, strict=True)
-        ]
-        pairs = tuple(number for number, value in enumerate(likeness) if value >= COPY_SSIM)
+    for code, values in zip(("copies_content", "copies_style"), likeness.T, strict=True):
+        pairs = tuple(np.flatnonzero(values >= COPY_SSIM).tolist())
         if pairs:
-            flags.append(Flag(code, pairs, round(max(likeness), 4)))
+            flags.append(Flag(code, pairs, round(float(values.max()), 4)))
     return flags
 
 
@@ -85,9 +88,8 @@ def find_memorised(outputs: NDArray[np.floating], references: NDArray[np.floatin
     return [Flag("near_references", (), round(distance, 4))]
 
 
-@torch.inference_mode()
-def _likeness(output: Image, image: Image) -> float:
-    return float(ssim(_shrink(output), _shrink(image)))
+def _likeness(shrunk: Tensor, image: Image) -> float:
+    return float(ssim(shrunk, _shrink(image)))
 
 
 def _shrink(image: Image) -> Tensor:

@@ -1,6 +1,5 @@
 """Values that each pair has of its own, taken one output at a time."""
 
-import math
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 
@@ -78,32 +77,41 @@ class PairMeter:
                 originals = [self._references.contents[content] for content in contents]
                 self._note("ssim", ssim(batch, to_batch(originals, batch.device)))
 
+    def raw(self) -> Mapping[str, Values]:
+        """Return what the networks said of each output that was measured, by metric key."""
+        return {key: np.array(values, np.float64) for key, values in self._raw.items()}
+
     def values(self) -> Mapping[str, Values]:
         """Return the recipe's metrics of pairs, one value per pair that was measured.
 
         Raises:
             NonFiniteInput: a value is NaN or infinite.
         """
-        recipe = self._recipe
-        found = {key: np.array(values) for key, values in self._raw.items()}
-        content, style = found["content"], found["style"]
-        adversarial = found.setdefault("adversarial", np.zeros(len(content)))
-        with np.errstate(over="ignore"):  # an infinite total is refused below
-            found["total"] = (
-                recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
-            )
-        if "content_relative" in self._wanted:
-            found["content_relative"] = content / self._features.paste_content[self._numbers]
-        if "style_relative" in self._wanted:
-            found["style_relative"] = style / self._features.identity_style[self._numbers]
-        for key in self._wanted:
-            if not np.isfinite(found[key]).all():
-                raise NonFiniteInput(f"{key} is not a finite number for every pair")
-        return {key: found[key] for key in self._wanted}
-
-    def mean(self, key: str) -> float:
-        """Return the mean of what was measured of a metric; NaN if it was not."""
-        return float(np.mean(self._raw[key])) if key in self._raw else math.nan
+        return derive_values(self._recipe, self._features, self._numbers, self.raw())
 
     def _note(self, key: str, values: Tensor) -> None:
         self._raw[key].extend(values.tolist())
+
+
+def derive_values(
+    recipe: Recipe, features: VggReferences, numbers: Sequence[int], raw: Mapping[str, Values]
+) -> Mapping[str, Values]:
+    """Return the recipe's metrics of the pairs ``numbers`` from what networks said of each.
+
+    Raises:
+        NonFiniteInput: a value is NaN or infinite.
+    """
+    wanted = [key for key in recipe.measured if METRICS[key].per_pair]
+    found = dict(raw)
+    content, style = found["content"], found["style"]
+    adversarial = found.setdefault("adversarial", np.zeros(len(content)))
+    with np.errstate(over="ignore"):  # an infinite total is refused below
+        found["total"] = recipe.alpha * content + recipe.beta * style + recipe.gamma * adversarial
+    if "content_relative" in wanted:
+        found["content_relative"] = content / features.paste_content[numbers]
+    if "style_relative" in wanted:
+        found["style_relative"] = style / features.identity_style[numbers]
+    for key in wanted:
+        if not np.isfinite(found[key]).all():
+            raise NonFiniteInput(f"{key} is not a finite number for every pair")
+    return {key: found[key] for key in wanted}

@@ -1,5 +1,6 @@
 """What a score card says about where its scores come from."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,12 @@ class Origin:
             **self.arithmetic,
             **versions(),
         }
+
+
+def seed_of(checkpoint_sha256: str, recipe_sha256: str, references_sha256: str) -> int:
+    """Return the first 8 bytes of the SHA-256 of the three hashes, each on a line of its own."""
+    text = "".join(f"{part}\n" for part in (checkpoint_sha256, recipe_sha256, references_sha256))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big")
 
 
 def _describe_metric(key: str, recipe: Recipe) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """What scoring needs of a phase's reference images, computed once."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -87,6 +87,18 @@ def fid_key(
 def lpips_key(references: ReferenceImages, lpips_sha256: str, device: torch.device = CPU) -> str:
     """Name all that the LPIPS features of a reference set depend on."""
     return "lpips-" + _key(references, {"lpips": lpips_sha256}, device)
+
+
+def anchors_key(
+    recipe: Recipe,
+    references: ReferenceImages,
+    pins: Mapping[str, str],
+    pairs: Sequence[int],
+    device: torch.device = CPU,
+) -> str:
+    """Name all that the metrics of a reference set's own images depend on."""
+    parts = {"recipe": recipe.to_json(), "extractors": dict(pins), "pairs": list(pairs)}
+    return "anchors-" + _key(references, parts, device)
 
 
 def _key(references: ReferenceImages, parts: dict[str, Any], device: torch.device) -> str:

@@ -8,7 +8,8 @@ from styletransfer.calibration import calibrate
 from styletransfer.determinism import arithmetic
 from styletransfer.devices import choose_batch, open_device
 from styletransfer.errors import ShapeMismatch, TooFewSamples
-from styletransfer.output_meter import OutputMeter, Prepared, seed_of
+from styletransfer.merging import put_together
+from styletransfer.output_meter import OutputMeter
 from styletransfer.perceptual_values import PerceptualReferences, recall_lpips_features
 from styletransfer.pinned import (
     open_discriminator,
@@ -17,10 +18,12 @@ from styletransfer.pinned import (
     open_vgg,
     require_pin,
 )
-from styletransfer.provenance import Origin
+from styletransfer.prepared import Prepared
+from styletransfer.provenance import Origin, seed_of
 from styletransfer.recipe import Recipe
 from styletransfer.references import (
     Progress,
+    anchors_key,
     count_contents,
     count_up,
     count_used,
@@ -29,12 +32,14 @@ from styletransfer.references import (
 )
 from styletransfer.score_card import ScoreCard
 from styletransfer.sensitivity import (
-    Anchors,
-    Sensitivity,
-    measure_anchors,
-    measure_sensitivity,
+    Disturbed,
+    Table,
+    choose_sample,
+    measure_disturbed,
+    recall_anchors,
 )
 from styletransfer.set_values import SetReferences, preparations_of, recall_set_references
+from styletransfer.shard import ShardResult
 from styletransfer.values import ExtractorPin, Image, ReferenceImages
 
 __all__ = ["Scorer", "calibrate", "seed_of"]
@@ -78,7 +83,7 @@ class Scorer:
         self._device = open_device(device)
         self._discriminator = open_discriminator(discriminator, recipe, self._device)
         self._prepared: Prepared | None = None
-        self._anchors: tuple[Prepared, Anchors] | None = None
+        self._anchors: dict[tuple[int, ...], tuple[Table, Table]] = {}
 
     def prepare(self, on_progress: Progress | None = None) -> Prepared:
         """Load the networks; compute the references' features, or take them from the cache.
@@ -105,6 +110,7 @@ class Scorer:
             features.require_anchors()
         sets = self._prepare_sets(advance) if "inception" in recipe.needs else None
         height, width = references.contents[0].shape[:2]
+        self._anchors.clear()
         self._prepared = Prepared(
             recipe=recipe,
             references=references,
@@ -120,11 +126,25 @@ class Scorer:
         )
         return self._prepared
 
-    def begin(self, *, checkpoint_sha256: str) -> OutputMeter:
-        """Start to measure one submission's outputs, which may come one by one.
+    def begin(self, pairs: range | None = None) -> OutputMeter:
+        """Start to measure the outputs of some successive pairs, or all, as they come.
+
+        Of a range, begin it at a multiple of ``devices.LARGEST_BATCH`` where equal bits matter on a
+        GPU.
 
         Raises:
             WeightsUnavailable, WeightsMismatch, DegenerateAnchor: as ``prepare``.
+        """
+        prepared = self.prepare()
+        return OutputMeter(prepared, self._all if pairs is None else pairs)
+
+    def put_together(self, shards: Sequence[ShardResult], *, checkpoint_sha256: str) -> ScoreCard:
+        """Return the score card of what was measured of all pairs, in one piece or many.
+
+        Raises:
+            InvalidShard: the shards are not all pairs of the phase, each once.
+            NonFiniteInput: a value is NaN or infinite; there is no score then.
+            TooFewSamples: FID of fewer than two images.
         """
         prepared = self.prepare()
         seed = self.seed(checkpoint_sha256)
@@ -137,7 +157,8 @@ class Scorer:
             prepared.arithmetic,
             prepared.batch,
         )
-        return OutputMeter(prepared, seed=seed, provenance=origin.describe(checkpoint_sha256, seed))
+        provenance = origin.describe(checkpoint_sha256, seed)
+        return put_together(prepared, shards, seed=seed, provenance=provenance)
 
     def score(
         self,
@@ -153,31 +174,45 @@ class Scorer:
             NonFiniteInput: a value is NaN or infinite; there is no score then.
             TooFewSamples: FID of fewer than two images.
         """
-        pairs = len(self._references.pairs)
+        pairs = len(self._all)
         if len(outputs) != pairs:
             raise ShapeMismatch(f"expected {pairs} outputs, one per pair, got {len(outputs)}")
-        meter = self.begin(checkpoint_sha256=checkpoint_sha256)
+        meter = self.begin()
         for number, output in enumerate(outputs, start=1):
             meter.take(output)
             if on_pair is not None:
                 on_pair(number, pairs)
-        return meter.finish()
+        return self.put_together([meter.finish()], checkpoint_sha256=checkpoint_sha256)
 
-    def measure_sensitivity(
+    def disturb(
         self,
         scored: Callable[[int], Image],
+        pairs: range | None = None,
         on_step: Progress | None = None,
-    ) -> Sensitivity:
-        """Measure how much worse some outputs get by changes that nobody sees.
+    ) -> Disturbed | None:
+        """Measure how much worse some outputs, of these pairs, get by changes that nobody sees.
 
         ``scored`` returns the output of a pair. What the phase's own images suffer is measured
-        with the first submission and kept.
+        with the first submission and kept. None where no pair of these is in the sample.
         """
         prepared = self.prepare()
-        if self._anchors is None or self._anchors[0] is not prepared:
-            # No checkpoint's seed: every submission is disturbed on the same pairs.
-            self._anchors = (prepared, measure_anchors(prepared, self.seed("")))
-        return measure_sensitivity(prepared, self._anchors[1], scored, on_step)
+        # No checkpoint's seed: every submission is disturbed on the same pairs.
+        sample = choose_sample(len(self._all), self.seed(""))
+        chosen = tuple(number for number in sample if pairs is None or number in pairs)
+        if not chosen:
+            return None
+        if chosen not in self._anchors:
+            self._anchors[chosen] = self._recall_anchors(prepared, chosen)
+        return measure_disturbed(prepared, chosen, self._anchors[chosen], scored, on_step)
+
+    def _recall_anchors(self, prepared: Prepared, chosen: tuple[int, ...]) -> tuple[Table, Table]:
+        pins = {role: pin.sha256 for role, pin in self._pins.items()}
+        key = anchors_key(self._recipe, self._references, pins, chosen, self._device)
+        return recall_anchors(prepared, chosen, self._cache_dir, key)
+
+    @property
+    def _all(self) -> range:
+        return range(len(self._references.pairs))
 
     def seed(self, checkpoint_sha256: str) -> int:
         """Return the seed of all that is drawn for a checkpoint: intervals, samples of pairs."""

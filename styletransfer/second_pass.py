@@ -1,7 +1,8 @@
 """A second pass over some of the pairs: what a generator makes may depend on its inputs only."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from styletransfer.values import Image
 
 SHARE = 0.05
 LEAST_PAIRS = 2
+MOST_PAIRS = 100
 
 # In grey levels. Sums that run in another order differ in their last bits, and a value near a half
 # is then rounded to the other side: by one level, never two, and in few places. Measured on trained
@@ -24,6 +26,7 @@ TOLERATED_SHARE = 0.002
 UNAVAILABLE = "platform_fault"
 """Where there was no second pass because the platform failed: nothing is known then."""
 
+Part = TypeVar("Part", int, float)
 Again = Callable[[Sequence[int]], Sequence[Image]]
 
 
@@ -59,6 +62,33 @@ class SecondPass:
             return []
         return [Flag("depends_on_order", tuple(sorted(differing)), float(max(self.largest)))]
 
+    @classmethod
+    def join(cls, parts: "Sequence[SecondPass]") -> "SecondPass":
+        """Return what came of several passes over pairs of their own as if it had been one."""
+        failed = [part for part in parts if part.failure not in (None, UNAVAILABLE)]
+        known = [part for part in parts if part.failure is None]
+        if failed or not known:
+            told = failed or parts
+            return cls(_chain(part.pairs for part in told), failure=told[0].failure)
+        return cls(
+            _chain(part.pairs for part in known),
+            _chain(part.largest for part in known),
+            _chain(part.share for part in known),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        return {
+            name: list(value) if isinstance(value, tuple) else value
+            for name, value in asdict(self).items()
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> "SecondPass":
+        """Read what ``to_json`` wrote."""
+        tuples = {name: tuple(data[name]) for name in ("pairs", "largest", "share")}
+        return cls(**tuples, failure=data["failure"])
+
     def add_to(self, card: ScoreCard) -> ScoreCard:
         """Return the card with what was found; its scores stay as they are."""
         flags = [flag.to_json() for flag in self.flags()]
@@ -68,16 +98,26 @@ class SecondPass:
 def choose_order(pairs: int, seed: int) -> tuple[int, ...]:
     """Choose which pairs come again, and in which order: none at the place it had before.
 
-    A twentieth of the pairs, at least two; none where there is but one.
+    A twentieth of the pairs, at least two and at most 100; none where there is but one.
     """
     if pairs < LEAST_PAIRS:
         return ()
     random = np.random.default_rng(seed)
-    amount = max(LEAST_PAIRS, round(SHARE * pairs))
+    amount = min(max(LEAST_PAIRS, round(SHARE * pairs)), MOST_PAIRS)
     chosen = random.choice(pairs, amount, replace=False)
     while (chosen == np.arange(amount)).any():
         random.shuffle(chosen)
     return tuple(chosen.tolist())
+
+
+def order_within(order: Sequence[int], pairs: range) -> tuple[int, ...]:
+    """Return those of an order that lie in a shard; none at its old place, where there are two."""
+    chosen = [pair for pair in order if pair in pairs]
+    for _ in chosen:
+        if all(pair != pairs[place] for place, pair in enumerate(chosen)):
+            break
+        chosen = chosen[1:] + chosen[:1]
+    return tuple(chosen)
 
 
 def pass_again(order: tuple[int, ...], first: Callable[[int], Image], again: Again) -> SecondPass:
@@ -104,3 +144,7 @@ def pass_again(order: tuple[int, ...], first: Callable[[int], Image], again: Aga
 
 def _difference(first: Image, second: Image) -> NDArray[np.int16]:
     return np.abs(first.astype(np.int16) - second.astype(np.int16))
+
+
+def _chain(parts: Iterable[tuple[Part, ...]]) -> tuple[Part, ...]:
+    return tuple(each for part in parts for each in part)

@@ -72,56 +72,62 @@ def recall_set_references(
 
 
 class SetMeter:
-    """Takes the outputs' features as they come and compares them at the end."""
+    """Takes the outputs' features as they come."""
 
     def __init__(self, recipe: Recipe, references: SetReferences, clock: StepClock) -> None:
-        self._recipe, self._references, self._clock = recipe, references, clock
+        self._network, self._clock = references.network, clock
         self._found: dict[str, list[Tensor]] = {name: [] for name in preparations_of(recipe)}
 
     def measure(self, outputs: Sequence[Image], batch: Tensor) -> None:
         """Take the features of some outputs; ``batch`` holds them as floats in 0..1."""
-        network = self._references.network
         with self._clock.measure("inception"):
             for preparation, found in self._found.items():
-                found.append(_take_features(network, preparation, outputs, batch))
+                found.append(_take_features(self._network, preparation, outputs, batch).cpu())
 
-    def flags(self) -> list[Flag]:
-        """Say whether outputs lie suspiciously near the real images."""
-        found = self._found.get("pytorch")
-        if not found:
-            return []
-        return find_memorised(torch.cat(found).cpu().numpy(), self._references.rows["pytorch"])
+    def features(self) -> Mapping[str, Rows]:
+        """Return the features of all that was measured, by preparation."""
+        return {name: torch.cat(found).numpy() for name, found in self._found.items()}
 
-    def values(self, seed: int, *, lpips: float = math.nan) -> dict[str, Estimate]:
-        """Return the recipe's metrics of sets; ``lpips`` is the mean that ArtFID takes in."""
-        rows = {name: torch.cat(found).cpu().numpy() for name, found in self._found.items()}
-        with self._clock.measure("frechet"):
-            return {
-                key: self._measure_sets(key, preparation, rows[preparation], seed, lpips)
-                for preparation in rows
-                for key in self._recipe.measured
-                if key in _USERS[preparation]
-            }
 
-    def _measure_sets(
-        self, key: str, preparation: str, outputs: Rows, seed: int, lpips: float
-    ) -> Estimate:
-        reals = self._references.rows[preparation]
-        has_spread = len(reals) <= KEPT_ROWS
-        if key == "kid":
-            if has_spread:
-                return Estimate(*bootstrap_kernel(outputs, reals, seed=seed))
-            return Estimate(kernel_distance(outputs, reals))
-        if key == "mifid":
-            return Estimate(mifid(outputs, reals))
-        made = FeatureStatistics(kept_rows=max(KEPT_ROWS, len(outputs)))
-        made.update(outputs)
-        statistics = self._references.statistics[preparation]
-        if key == "artfid":
-            return Estimate(artfid(lpips, frechet_distance(made, statistics)))
-        if has_spread:
-            return Estimate(*bootstrap_frechet(made, statistics, seed=seed))
-        return Estimate(frechet_distance(made, statistics))
+def find_near(features: Mapping[str, Rows], references: SetReferences) -> list[Flag]:
+    """Say whether outputs lie suspiciously near the real images."""
+    if "pytorch" not in features:
+        return []
+    return find_memorised(features["pytorch"], references.rows["pytorch"])
+
+
+def compare_sets(
+    recipe: Recipe,
+    references: SetReferences,
+    features: Mapping[str, Rows],
+    seed: int,
+    *,
+    lpips: float = math.nan,
+) -> dict[str, Estimate]:
+    """Return the recipe's metrics of sets; ``lpips`` is the mean that ArtFID takes in."""
+    scores: dict[str, Estimate] = {}
+    for preparation in preparations_of(recipe):
+        rows, reals = features[preparation], references.rows[preparation]
+        statistics = references.statistics[preparation]
+        made = FeatureStatistics.from_features(rows)
+        # Of more outputs the spread is small, and its matrices would take gigabytes.
+        has_spread = max(len(rows), len(reals)) <= KEPT_ROWS
+        for key in recipe.measured:
+            if key not in _USERS[preparation]:
+                continue
+            if key == "kid" and has_spread:
+                scores[key] = Estimate(*bootstrap_kernel(rows, reals, seed=seed))
+            elif key == "kid":
+                scores[key] = Estimate(kernel_distance(rows, reals))
+            elif key == "mifid":
+                scores[key] = Estimate(mifid(rows, reals))
+            elif key == "artfid":
+                scores[key] = Estimate(artfid(lpips, frechet_distance(made, statistics)))
+            elif has_spread:
+                scores[key] = Estimate(*bootstrap_frechet(made, statistics, seed=seed))
+            else:
+                scores[key] = Estimate(frechet_distance(made, statistics))
+    return scores
 
 
 def _take_features(

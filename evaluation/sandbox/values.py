@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from styletransfer.making import Making
 from styletransfer.proposal import Proposal
 
 Pixels = NDArray[np.uint8]
@@ -96,12 +96,7 @@ class Stylised:
             "peak_bytes": self.memory_bytes,
         }
 
-    def measure(self) -> dict[str, float]:
-        """Return what was measured, by the keys of the metrics that a recipe may ask for."""
-        # The first picture waited for the checkpoint to be loaded.
-        steady = self.picture_s[1:] or self.picture_s
-        return {
-            "ms_per_image": round(1000 * median(steady), 3),
-            "parameters": self.parameters,
-            "peak_memory": self.memory_bytes,
-        }
+    @property
+    def making(self) -> Making:
+        """What was measured of how the pictures were made."""
+        return Making(self.picture_s, self.parameters, self.memory_bytes)

@@ -8,7 +8,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 from styletransfer.checkpoint import load_generator
@@ -20,6 +19,7 @@ from styletransfer.errors import InvalidRecipe
 from styletransfer.folders import Folder, hash_pairs_of, read_references
 from styletransfer.footprint import Footprint
 from styletransfer.inference import Generator, stylise, to_pixels
+from styletransfer.making import Making, measure_making
 from styletransfer.manifest import Manifest
 from styletransfer.metric_specs import METRICS
 from styletransfer.pretrained import OFFICIAL, extractor_pin
@@ -118,8 +118,8 @@ def run(arguments: argparse.Namespace) -> None:
         print("--discriminator is not used: the recipe names none", file=sys.stderr)
     footprint = Footprint()
     generator = load_generator(checkpoint, manifest)
-    outputs, milliseconds = generate(generator, references, range(len(references.pairs)))
-    measured = measure(generator, milliseconds, footprint)
+    outputs, seconds = generate(generator, references, range(len(references.pairs)))
+    measured = measure(generator, seconds, footprint)
     scorer = Scorer(
         task.recipe,
         name_references(references, task),
@@ -134,7 +134,9 @@ def run(arguments: argparse.Namespace) -> None:
         sha256 = hashlib.sha256(checkpoint).hexdigest()
         card = scorer.score(outputs, checkpoint_sha256=sha256, on_pair=report)
     with show_progress("checking sensitivity") as report:
-        card = scorer.measure_sensitivity(outputs.__getitem__, report).add_to(card)
+        disturbed = scorer.disturb(outputs.__getitem__, on_step=report)
+    if disturbed is not None:
+        card = disturbed.judge().add_to(card)
 
     def again(numbers: Sequence[int]) -> list[Image]:
         anew = load_generator(checkpoint, manifest)
@@ -252,29 +254,22 @@ def generate(
     *,
     title: str = "generating",
 ) -> tuple[list[Image], list[float]]:
-    """Return the outputs of some pairs in their order, and how many milliseconds each took."""
-    outputs, milliseconds = [], []
+    """Return the outputs of some pairs in their order, and how many seconds each took."""
+    outputs, seconds = [], []
     with show_progress(title) as report:
         for number in numbers:
             content, style = references.pairs[number]
             started = time.perf_counter()
             floats = stylise(generator, references.contents[content], references.styles[style])
             outputs.append(to_pixels(floats))
-            milliseconds.append((time.perf_counter() - started) * 1000)
+            seconds.append(time.perf_counter() - started)
             report(len(outputs), len(numbers))
-    return outputs, milliseconds
+    return outputs, seconds
 
 
-def measure(
-    generator: Generator, milliseconds: list[float], footprint: Footprint
-) -> dict[str, float]:
+def measure(generator: Generator, seconds: list[float], footprint: Footprint) -> dict[str, float]:
     """Say what running the generator took here, by the keys of metrics."""
-    steady = milliseconds[1:] or milliseconds  # the first picture warms things up
-    return {
-        "ms_per_image": round(median(steady), 3),
-        "parameters": generator.parameters_count,
-        "peak_memory": footprint.added_bytes(),
-    }
+    return measure_making([Making(seconds, generator.parameters_count, footprint.added_bytes())])
 
 
 def write_card(path: Path, card: ScoreCard, task: Task, manifest: Manifest) -> None:

@@ -5,7 +5,7 @@ import torch
 from styletransfer.inference import to_pixels
 from styletransfer.metrics.content import content_loss
 from styletransfer.metrics.style import Gram, weigh_layers
-from styletransfer.output_meter import Prepared
+from styletransfer.prepared import Prepared
 from styletransfer.values import Image
 from styletransfer.vgg import to_batch
 

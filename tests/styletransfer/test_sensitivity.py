@@ -45,7 +45,9 @@ def make_scorer(references: ReferenceImages) -> Scorer:
 
 
 def disturb(scorer: Scorer, outputs: list[Image]) -> Sensitivity:
-    return scorer.measure_sensitivity(outputs.__getitem__)
+    found = scorer.disturb(outputs.__getitem__)
+    assert found is not None
+    return found.judge()
 
 
 def painted(references: ReferenceImages, checkpoint: bytes, manifest: object) -> list[Image]:

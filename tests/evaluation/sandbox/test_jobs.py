@@ -15,6 +15,7 @@ import torch
 from evaluation.sandbox import GeneratorJob, Limits, SandboxPool, SandboxStopped
 from evaluation.sandbox.values import Pixels
 from styletransfer.errors import CheckpointRejected
+from styletransfer.making import measure_making
 from tests.evaluation.sandbox import graphs
 
 LIMITS = Limits(wall_s=60, memory_bytes=1 << 30)
@@ -53,7 +54,7 @@ def test_weights_and_memory_are_counted(pool: SandboxPool, tmp_path: Path) -> No
     assert made.parameters == count_weights(path)
     # One map of the first layer alone takes 16 MiB.
     assert 16 << 20 < made.memory_bytes < LIMITS.memory_bytes
-    measured = made.measure()
+    measured = measure_making([made.making])
     assert measured["parameters"] == made.parameters
     assert measured["peak_memory"] == made.memory_bytes
     assert measured["ms_per_image"] == pytest.approx(1000 * sum(made.picture_s[1:]) / 2, abs=1e-3)
