@@ -69,6 +69,13 @@ class Assignment:
     first: int
     count: int
     """The pairs to make: ``count`` of them, in their order, from number ``first``."""
+    shard: int | None = None
+    """Where several workers make a run: which part this is. One without pairs puts together what
+    the others have measured."""
+
+    @property
+    def puts_together(self) -> bool:
+        return self.count == 0
 
 
 @dataclass

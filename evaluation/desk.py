@@ -45,7 +45,16 @@ class Desk(Protocol):
         """Hand in that the checkpoint loads and answers."""
 
     def report_scores(self, notes: Notes, card: ScoreCard, pictures: Sequence[Picture]) -> bool:
-        """Hand in what was measured, and the pictures that it was measured on."""
+        """Hand in what was measured, and the pictures that it was measured on.
+
+        Without pictures where they were handed in part by part.
+        """
+
+    def report_shard(self, notes: Notes, result: bytes, pictures: Sequence[Picture]) -> bool:
+        """Hand in what was measured of a part of the pairs, as ``ShardResult.to_bytes`` has it."""
+
+    def load_results(self) -> Sequence[bytes]:
+        """Give what was measured of all parts, to put the score card together."""
 
     def report_refusal(self, notes: Notes, *, code: str, facts: Mapping[str, Any]) -> bool:
         """End the submission by the participant's fault."""

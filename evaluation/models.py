@@ -10,7 +10,22 @@ from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
 from competitions.models import Pair
+from evaluation.shard_model import Shard, ShardState
 from submissions.models import Submission
+
+__all__ = [
+    "EvaluationRun",
+    "FirstPicture",
+    "ImageScore",
+    "Outcome",
+    "Output",
+    "Score",
+    "Shard",
+    "ShardState",
+    "Stage",
+    "Worker",
+    "WorkerOutage",
+]
 
 
 class Stage(models.TextChoices):

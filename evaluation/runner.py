@@ -53,6 +53,8 @@ def perform(attempt: Attempt) -> None:
     attempt.notes.versions = {**arithmetic(open_device(place.device)), **versions()}
     if attempt.desk.assignment.stage == "check":
         check(attempt)
+    elif attempt.desk.assignment.puts_together:
+        put_together(attempt)
     else:
         evaluate(attempt)
 
@@ -95,19 +97,37 @@ def _test_card(side: int) -> ReferenceImages:
 
 
 def evaluate(attempt: Attempt) -> None:
-    """Make and score every picture."""
+    """Make and measure the pictures that are assigned; score them if they are all."""
     assignment = attempt.desk.assignment
     with step(attempt, "references"):
         references = attempt.desk.load_references()
     scorer = prepare(attempt, references)
     found, pictures = measure(attempt, references, scorer)
+    if assignment.shard is not None:
+        _reporter(attempt, "recording")(0, 0)
+        attempt.desk.report_shard(attempt.notes, found.to_bytes(), pictures)
+        return
     with step(attempt, "scoring"):
         card = scorer.put_together([found], checkpoint_sha256=assignment.checkpoint.sha256)
     _reporter(attempt, "recording")(0, 0)
     attempt.desk.report_scores(attempt.notes, card, pictures)
 
 
+def put_together(attempt: Attempt) -> None:
+    """Score what several workers have measured."""
+    sha256 = attempt.desk.assignment.checkpoint.sha256
+    with step(attempt, "references"):
+        references = attempt.desk.load_references()
+    scorer = prepare(attempt, references)
+    with step(attempt, "scoring"):
+        found = [ShardResult.from_bytes(data) for data in attempt.desk.load_results()]
+        card = scorer.put_together(found, checkpoint_sha256=sha256)
+    _reporter(attempt, "recording")(0, 0)
+    attempt.desk.report_scores(attempt.notes, card, ())
+
+
 def prepare(attempt: Attempt, references: ReferenceImages) -> Scorer:
+    """Load the networks of the phase, and what is known of its references."""
     with step(attempt, "preparing"):
         scorer = open_scorer(attempt.desk, attempt.place, references)
         scorer.prepare(_reporter(attempt, "preparing"))

@@ -3,11 +3,9 @@
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.core.files.base import ContentFile
 from django.db import DatabaseError, IntegrityError, InterfaceError, transaction
 from django.db.models import F
 from django.db.models.functions import Coalesce, Now
@@ -19,6 +17,7 @@ from evaluation.assignment import FirstLook, Picture
 from evaluation.board import rebuild_entry
 from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
+from evaluation.pictures import discard_pictures, store_pictures
 from styletransfer.proposal import Proposal
 from styletransfer.score_card import ScoreCard
 from submissions import dispatch
@@ -28,6 +27,7 @@ from submissions.states import Status
 
 log = logging.getLogger(__name__)
 LOG_CHARACTERS = 20_000
+ROWS_AT_ONCE = 5_000
 
 
 @transaction.atomic
@@ -128,6 +128,13 @@ def record_fault(run: EvaluationRun, *, reason: str) -> bool:
     return moved
 
 
+def record_final_fault(run: EvaluationRun, *, reason: str) -> bool:
+    """Note that the platform failed as often as it may: an organizer has to start it again."""
+    last = settings.EVALUATION_MAX_FAULTS - 1
+    Submission.objects.filter(pk=run.submission_id, attempt=run.attempt).update(faults=last)
+    return record_fault(run, reason=reason)
+
+
 def record_stopped(run: EvaluationRun) -> None:
     """Close a run whose submission was cancelled or taken over."""
     _finish(run, Outcome.STOPPED)
@@ -195,22 +202,18 @@ def _note_fault(submission: Submission, target: Status, move: Callable[..., bool
 
 
 def record_scores(
-    run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair], pictures: Sequence[Picture]
+    run: EvaluationRun,
+    card: ScoreCard,
+    *,
+    pairs: Sequence[Pair],
+    pictures: Sequence[Picture] | None,
 ) -> bool:
-    """Store scores and pictures if this attempt still holds the row; return whether it did."""
-    files = [
-        Output(
-            run=run,
-            pair=pair,
-            file=ContentFile(picture.png, name=f"{run.pk}-{pair.position}.png"),
-            thumbnail=ContentFile(picture.webp, name=f"{run.pk}-{pair.position}.webp"),
-        )
-        for pair, picture in zip(pairs, pictures, strict=True)
-    ]
+    """Store scores and pictures if this attempt still holds the row; return whether it did.
+
+    Without pictures where they have been stored already.
+    """
+    files = [] if pictures is None else store_pictures(run, pairs, pictures)
     try:
-        for output in files:  # outside the transaction: writing files takes long
-            for stored_file in (output.file, output.thumbnail):
-                stored_file.save(str(stored_file.name), stored_file.file, save=False)
         with transaction.atomic():
             stored = run.submission.report(
                 Status.SCORED,
@@ -243,11 +246,12 @@ def _write_scores(run: EvaluationRun, card: ScoreCard, *, pairs: Sequence[Pair])
         Score(run=run, metric=key, value=score.value, low=score.low, high=score.high)
         for key, score in card.values_of(recipe).items()
     )
-    ImageScore.objects.bulk_create(
+    rows = [
         ImageScore(run=run, pair=pair, metric=key, value=value)
         for key, values in card.per_pair.items()
         for pair, value in zip(pairs, values, strict=True)
-    )
+    ]
+    ImageScore.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
 
 
 def _supersede(submission: Submission) -> bool:
@@ -272,20 +276,14 @@ def _publish(submission: Submission, card: ScoreCard) -> None:
 
 
 def _discard(run: EvaluationRun, files: Sequence[Output]) -> None:
-    """Remove pictures that no row refers to; those that were not written yet are no trouble."""
+    """Remove pictures that no row refers to."""
     try:
         if Output.objects.filter(run=run).exists():
             return  # the answer to the commit was lost, not the commit
-        for output in files:
-            for file, field in (
-                (output.file, Output.file.field),
-                (output.thumbnail, Output.thumbnail.field),
-            ):
-                # Asked for anew: one that broke off half-way has not told its row its full name.
-                name = Path(str(file.name)).name
-                file.storage.delete(field.generate_filename(output, name))
-    except (DatabaseError, InterfaceError, OSError):
+    except (DatabaseError, InterfaceError):
         log.warning("could not remove the pictures of run %s", run.pk, exc_info=True)
+        return
+    discard_pictures(files)
 
 
 def _finish(run: EvaluationRun, outcome: Outcome) -> None:

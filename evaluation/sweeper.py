@@ -22,6 +22,7 @@ from competitions.models import LeaderboardEntry, Preparation, PreparationStatus
 from competitions.preparations import OPEN as OPEN_PREPARATIONS
 from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
+from evaluation import shards
 from evaluation.board import rebuild_entry
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
@@ -48,9 +49,10 @@ class Swept:
 
 
 def sweep() -> Swept:
-    lost = take_from_the_lost() + take_lost_preparations()
+    lost = take_from_the_lost() + take_lost_preparations() + shards.take_from_lost_workers()
     clean_up_preparations()
     close_abandoned_runs()
+    shards.clean_up()
     remove_broken_uploads()
     sweep_uploads()
     remove_broken_parts()
@@ -161,6 +163,8 @@ def resend() -> int:
                 rows.filter(pk=submission.pk).update(dispatched_at=None)
                 return sent  # nor would the next
             sent += 1
+    if dispatch.unread(Status.QUEUED) < RESENT_AT_ONCE:
+        sent += shards.resend(RESENT_AT_ONCE)
     return sent
 
 

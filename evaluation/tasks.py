@@ -15,7 +15,7 @@ from competitions.preparations import PREPARE
 from evaluation import preparations, worker
 from evaluation.attempts import make_attempt
 from evaluation.lease import Lease
-from evaluation.local_desk import LocalDesk
+from evaluation.local_desk import claim
 from evaluation.models import Stage
 from evaluation.recipe_calibration import calibrate_recipe
 from submissions.dispatch import CHECK, EVALUATE
@@ -45,15 +45,19 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
     if worker.is_ending():
         return  # the sweeper sends another message, which finds another worker
     name = worker_name or platform.node()
-    try:
-        desk = LocalDesk.claim(submission_id, stage, worker=name)
-    except Submission.DoesNotExist:
-        log.warning("submission %s does not exist", submission_id)
-        return
-    if desk is None:
-        log.info("submission %s is not waiting: nothing to do", submission_id)
-        return
-    make_attempt(desk, worker.workplace(), worker=name, is_ending=worker.is_ending)
+    while True:
+        try:
+            desk = claim(submission_id, stage, worker=name)
+        except Submission.DoesNotExist:
+            log.warning("submission %s does not exist", submission_id)
+            return
+        if desk is None:
+            log.info("submission %s is not waiting: nothing to do", submission_id)
+            return
+        make_attempt(desk, worker.workplace(), worker=name, is_ending=worker.is_ending)
+        # Of a divided run the next part at once: its images and networks are at hand.
+        if desk.assignment.shard is None or worker.is_ending():
+            return
 
 
 @shared_task(name=PREPARE)

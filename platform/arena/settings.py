@@ -323,6 +323,8 @@ EVALUATION_THREADS = env_int("ARENA_THREADS", 1)
 EVALUATION_DEVICE = env_str("ARENA_DEVICE") or "cpu"
 # How many sandboxes a worker keeps ready; 0 for two where checks are made, else one.
 WARM_SANDBOXES = env_int("ARENA_WARM_SANDBOXES", 0)
+# Runs of more pairs are divided among workers: so many for each, a multiple of 64.
+EVALUATION_SHARD_PAIRS = env_int("ARENA_SHARD_PAIRS", 256)
 EVALUATION_MAX_FAULTS = env_int("ARENA_MAX_FAULTS", 5)
 SWEEP_INTERVAL = timedelta(seconds=env_int("ARENA_SWEEP_SECONDS", 2))
 # A message may be lost; a row that has waited this long without one gets another.
