@@ -3,6 +3,7 @@
 from datetime import timedelta
 from typing import Any, Self
 
+from django.apps import apps
 from django.db import models
 from django.db.models import Exists, F, OuterRef, Q, Sum
 from django.db.models.expressions import Combinable
@@ -21,11 +22,10 @@ class ShardQuerySet(models.QuerySet["Shard"]):
     # asks for a row's own state again where another one has just changed it.
     def open(self) -> Self:
         """Keep those of runs that still hold their submission."""
-        from evaluation.models import EvaluationRun, Outcome
-
-        runs = EvaluationRun.objects.filter(
+        # Asked for by its name: that module imports this one.
+        runs = apps.get_model("evaluation", "EvaluationRun")._default_manager.filter(
             pk=OuterRef("run_id"),
-            outcome=Outcome.RUNNING,
+            outcome="running",
             submission__attempt=F("attempt"),
             submission__lease_expires_at__gt=Now(),
         )

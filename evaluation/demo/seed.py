@@ -84,25 +84,28 @@ class _Encoded:
 
 
 @dataclass(frozen=True)
-class _EncodedPhase:
+class EncodedPhase:
+    """A phase with its pictures as they are stored."""
+
     phase: DemoPhase
     images: dict[ImageRole, list[_Encoded]]
 
 
 def _make_competition() -> Competition:
     # All drawing and encoding comes first: SQLite has one writer, and others would wait for it.
-    encoded = [_encode_phase(phase) for phase in demo_phases()]
+    encoded = [encode_phase(phase) for phase in demo_phases()]
     with transaction.atomic():
         return _write_competition(encoded)
 
 
-def _encode_phase(phase: DemoPhase) -> _EncodedPhase:
+def encode_phase(phase: DemoPhase) -> EncodedPhase:
+    """Encode every picture of a phase."""
     images = {
         ImageRole.CONTENT: phase.contents,
         ImageRole.STYLE: phase.styles,
         ImageRole.REAL: phase.reals,
     }
-    return _EncodedPhase(
+    return EncodedPhase(
         phase, {role: [_encode_image(image) for image in some] for role, some in images.items()}
     )
 
@@ -112,7 +115,7 @@ def _encode_image(image: DemoImage) -> _Encoded:
     return _Encoded(image, encode_png(pixels), encode_thumbnail(pixels), pixels_sha256(pixels))
 
 
-def _write_competition(phases: list[_EncodedPhase]) -> Competition:
+def _write_competition(phases: list[EncodedPhase]) -> Competition:
     competition = Competition.objects.create(
         slug=SLUG,
         title="Photo to painting",
@@ -130,22 +133,27 @@ def _write_competition(phases: list[_EncodedPhase]) -> Competition:
         published_at=now(),
     )
     for position, encoded in enumerate(phases, start=1):
-        phase = encoded.phase
-        references = _make_references(competition, encoded)
-        recipe = _make_recipe(competition, phase.name)
-        _record_calibration(recipe, references)
-        _make_phase(
-            competition,
-            name=phase.name,
-            position=position,
-            description=phase.description,
-            reference_set=references,
-            recipe=recipe,
-        )
+        add_phase(competition, encoded, position)
     return competition
 
 
-def _make_references(competition: Competition, encoded: _EncodedPhase) -> ReferenceSet:
+def add_phase(competition: Competition, encoded: EncodedPhase, position: int) -> Phase:
+    """Store a phase with its pictures and the recipe that is shipped for one of its name."""
+    phase = encoded.phase
+    references = _make_references(competition, encoded)
+    recipe = _make_recipe(competition, phase.name)
+    _record_calibration(recipe, references)
+    return _make_phase(
+        competition,
+        name=phase.name,
+        position=position,
+        description=phase.description,
+        reference_set=references,
+        recipe=recipe,
+    )
+
+
+def _make_references(competition: Competition, encoded: EncodedPhase) -> ReferenceSet:
     made = ReferenceSet.objects.create(
         competition=competition, name=f"{SLUG}: {encoded.phase.name}", image_size=SIDE
     )

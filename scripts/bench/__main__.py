@@ -29,6 +29,7 @@ SECTIONS = {
     "agreement": ("agreement", "Agreement with other packages"),
     "sandbox": ("sandbox", "Sandbox"),
     "preflight": ("preflight", "Pre-flight"),
+    "shards": ("shards", "One submission, two workers"),
     "pages": ("pages", "Pages of the platform that runs here"),
 }
 EXAMPLES = """\

@@ -8,7 +8,7 @@ from uuid import UUID
 import numpy as np
 import pytest
 from django.conf import settings
-from django.db import IntegrityError
+from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from competitions.models import LeaderboardEntry
@@ -70,7 +70,7 @@ def must_take(submission: Submission, worker: str = "w") -> ShardDesk:
 
 
 def measured(pairs: range, seconds: float = 1.0) -> bytes:
-    values = {key: np.arange(pairs.start, pairs.stop) + 0.5 for key in ("content", "style")}
+    values = {key: np.array(pairs, np.float64) for key in ("content", "style")}
     rows = np.zeros((len(pairs), 2048), np.float32)
     making = Making([seconds] * len(pairs), 1, 2)
     likeness = np.zeros((len(pairs), 2))
@@ -97,6 +97,7 @@ def rows(submission: Submission) -> list[Shard]:
 
 def silence(desk: ShardDesk) -> None:
     """Let a shard's lease run out, as that of a worker that is heard of no more."""
+    assert desk.assignment.shard is not None
     held = Shard.objects.filter(pk=desk.assignment.shard, state=ShardState.HELD)
     assert held.update(lease_expires_at=Now() - timedelta(seconds=1)) == 1
 
@@ -320,6 +321,7 @@ def test_a_result_that_is_none_is_refused_and_leaves_nothing() -> None:
 def test_the_database_holds_what_a_shard_may_be() -> None:
     submission = queue()
     run = services.begin(submission, Stage.SCORE, worker="w")
+    assert run is not None
     for fields in (
         {"state": "lost"},
         {"state": ShardState.HELD},
@@ -327,14 +329,8 @@ def test_the_database_holds_what_a_shard_may_be() -> None:
         {"lease_expires_at": Now()},
         {"finished_at": Now()},
     ):
-        with pytest.raises(IntegrityError), _savepoint():
+        with pytest.raises(IntegrityError), transaction.atomic():
             Shard.objects.create(run=run, first=0, count=1, **fields)
     Shard.objects.create(run=run, first=0, count=1)
-    with pytest.raises(IntegrityError), _savepoint():
+    with pytest.raises(IntegrityError), transaction.atomic():
         Shard.objects.create(run=run, first=0, count=2)
-
-
-def _savepoint() -> Any:
-    from django.db import transaction
-
-    return transaction.atomic()
