@@ -5,42 +5,110 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('evaluation', '0010_check_measurements'),
+        ("evaluation", "0010_check_measurements"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Shard',
+            name="Shard",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('first', models.PositiveIntegerField(verbose_name='first pair')),
-                ('count', models.PositiveIntegerField(verbose_name='pairs')),
-                ('state', models.CharField(choices=[('waiting', 'Waiting'), ('held', 'Being made'), ('done', 'Done')], default='waiting', max_length=7, verbose_name='state')),
-                ('worker', models.CharField(blank=True, max_length=120, verbose_name='worker')),
-                ('step', models.CharField(blank=True, max_length=20, verbose_name='step')),
-                ('made', models.PositiveIntegerField(default=0, verbose_name='pictures made')),
-                ('generating_s', models.FloatField(blank=True, null=True, verbose_name='time of the generator, seconds')),
-                ('steps', models.JSONField(default=dict, verbose_name='time of each step')),
-                ('versions', models.JSONField(default=dict, verbose_name='versions')),
-                ('log', models.TextField(blank=True, verbose_name='log')),
-                ('result', models.FileField(blank=True, upload_to='shards/%Y/%m/', verbose_name='result')),
-                ('started_at', models.DateTimeField(blank=True, null=True, verbose_name='started at')),
-                ('finished_at', models.DateTimeField(blank=True, null=True, verbose_name='finished at')),
-                ('attempt', models.PositiveIntegerField(default=0, verbose_name='attempt')),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('not_before', models.DateTimeField(blank=True, null=True)),
-                ('dispatched_at', models.DateTimeField(blank=True, null=True)),
-                ('faults', models.PositiveSmallIntegerField(default=0)),
-                ('run', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='shards', to='evaluation.evaluationrun', verbose_name='evaluation run')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("first", models.PositiveIntegerField(verbose_name="first pair")),
+                ("count", models.PositiveIntegerField(verbose_name="pairs")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("waiting", "Waiting"), ("held", "Being made"), ("done", "Done")],
+                        default="waiting",
+                        max_length=7,
+                        verbose_name="state",
+                    ),
+                ),
+                ("worker", models.CharField(blank=True, max_length=120, verbose_name="worker")),
+                ("step", models.CharField(blank=True, max_length=20, verbose_name="step")),
+                ("made", models.PositiveIntegerField(default=0, verbose_name="pictures made")),
+                (
+                    "generating_s",
+                    models.FloatField(
+                        blank=True, null=True, verbose_name="time of the generator, seconds"
+                    ),
+                ),
+                ("steps", models.JSONField(default=dict, verbose_name="time of each step")),
+                ("versions", models.JSONField(default=dict, verbose_name="versions")),
+                ("log", models.TextField(blank=True, verbose_name="log")),
+                (
+                    "result",
+                    models.FileField(blank=True, upload_to="shards/%Y/%m/", verbose_name="result"),
+                ),
+                (
+                    "started_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="started at"),
+                ),
+                (
+                    "finished_at",
+                    models.DateTimeField(blank=True, null=True, verbose_name="finished at"),
+                ),
+                ("attempt", models.PositiveIntegerField(default=0, verbose_name="attempt")),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("not_before", models.DateTimeField(blank=True, null=True)),
+                ("dispatched_at", models.DateTimeField(blank=True, null=True)),
+                ("faults", models.PositiveSmallIntegerField(default=0)),
+                (
+                    "run",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="shards",
+                        to="evaluation.evaluationrun",
+                        verbose_name="evaluation run",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'part of a run',
-                'verbose_name_plural': 'parts of runs',
-                'ordering': ['run', 'first'],
-                'indexes': [models.Index(condition=models.Q(('state', 'done'), _negated=True), fields=['run'], name='shard_open')],
-                'constraints': [models.UniqueConstraint(fields=('run', 'first'), name='shard_once_per_pair'), models.CheckConstraint(condition=models.Q(('state__in', ['waiting', 'held', 'done'])), name='shard_state_known'), models.CheckConstraint(condition=models.Q(models.Q(('lease_expires_at__isnull', False), ('state', 'held')), models.Q(models.Q(('state', 'held'), _negated=True), ('lease_expires_at__isnull', True)), _connector='OR'), name='shard_held_by_a_lease'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', False), ('state', 'done')), models.Q(models.Q(('state', 'done'), _negated=True), ('finished_at__isnull', True)), _connector='OR'), name='shard_finished_when_it_is_done')],
+                "verbose_name": "part of a run",
+                "verbose_name_plural": "parts of runs",
+                "ordering": ["run", "first"],
+                "indexes": [
+                    models.Index(
+                        condition=models.Q(("state", "done"), _negated=True),
+                        fields=["run"],
+                        name="shard_open",
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(fields=("run", "first"), name="shard_once_per_pair"),
+                    models.CheckConstraint(
+                        condition=models.Q(("state__in", ["waiting", "held", "done"])),
+                        name="shard_state_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("lease_expires_at__isnull", False), ("state", "held")),
+                            models.Q(
+                                models.Q(("state", "held"), _negated=True),
+                                ("lease_expires_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="shard_held_by_a_lease",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("finished_at__isnull", False), ("state", "done")),
+                            models.Q(
+                                models.Q(("state", "done"), _negated=True),
+                                ("finished_at__isnull", True),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="shard_finished_when_it_is_done",
+                    ),
+                ],
             },
         ),
     ]
