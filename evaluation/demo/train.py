@@ -137,7 +137,7 @@ def train_baseline(
     """
     vgg, _ = load_vgg(VGG)
     style = to_batch([style_image()])
-    paintings = _training_paintings()
+    paintings = training_paintings()
     generator, opponent, discriminator = (
         build(on_windows.architecture, on_windows.parameters),
         PatchGan(NDF),
@@ -145,8 +145,8 @@ def train_baseline(
     )
     for network, seed in ((generator, 1), (opponent, 2), (discriminator, 2)):
         initialise(network, seed=seed)
-    windows = to_batch(_cut(paintings, WINDOW))
-    _train(
+    windows = to_batch(cut_windows(paintings, WINDOW))
+    train_on(
         *(on_windows, generator, opponent, vgg),
         TrainingPictures(
             contents=Held(to_batch(training_photos(WINDOWS, WINDOW))),
@@ -162,19 +162,19 @@ def train_baseline(
         steps=judging_steps,
         seed=11,
     )
-    _train(
+    train_on(
         *(on_wholes, generator, discriminator, vgg),
         TrainingPictures(
             contents=Held(to_batch(training_photos(WHOLES, WHOLE, seed=5))),
             styles=Held(style),
-            reals=Held(to_batch(_cut(paintings[::2], PAINTING_WINDOW))),
+            reals=Held(to_batch(cut_windows(paintings[::2], PAINTING_WINDOW))),
         ),
         listeners,
     )
     return Trained(generator.eval(), discriminator.eval().requires_grad_(False))
 
 
-def _train(
+def train_on(
     config: TrainingConfig,
     generator: Network,
     discriminator: PatchGan | None,
@@ -182,6 +182,7 @@ def _train(
     pictures: TrainingPictures,
     listeners: Sequence[Listener],
 ) -> None:
+    """Train networks in place on pictures that are in memory."""
     objective = Objective(
         vgg,
         config.recipe,
@@ -193,7 +194,7 @@ def _train(
     Trainer(config, generator, discriminator, objective, pictures, listeners=listeners).run()
 
 
-def _cut(pictures: Sequence[Pixels], side: int) -> list[Pixels]:
+def cut_windows(pictures: Sequence[Pixels], side: int) -> list[Pixels]:
     rng = np.random.Generator(np.random.PCG64(9))
     return [cut_window(picture, side, rng) for picture in pictures]
 
@@ -203,7 +204,7 @@ def style_image() -> Pixels:
     return next(image.pixels for image in style_images() if image.name == ONE_STYLE)
 
 
-def _training_paintings() -> list[Pixels]:
+def training_paintings() -> list[Pixels]:
     kinds = [(manner, subject) for subject in SUBJECTS for manner in MANNERS]
     paintings = [paint(*kind, PAINTING_SEED + index) for index, kind in enumerate(kinds)]
     return [painting for painting in paintings for _ in range(4)]
@@ -220,7 +221,7 @@ def judge(trained: Trained) -> Report:
     objective = Objective(vgg, recipe, pictures)
     style_maps, grams = objective.content_maps(pasted), objective.style_grams(pasted)
     rows = []
-    for content in _singles(contents):
+    for content in singles(contents):
         maps = objective.walk(content)
         kept = maps[recipe.content_layer]
         output = ((trained.generator(content * SCALE)).clamp(0, 255).round()) / SCALE
@@ -257,13 +258,12 @@ def discriminate(discriminator: PatchGan) -> float:
     """Return the AUC of the reference paintings against the held-out photographs."""
     paintings = [painting.pixels for painting in reference_paintings()]
     painted, taken = (
-        judge_all(discriminator, _singles(to_batch(some)))
-        for some in (paintings, held_out_photos())
+        judge_all(discriminator, singles(to_batch(some))) for some in (paintings, held_out_photos())
     )
     return area_under_curve(painted, taken)
 
 
-def _singles(images: Tensor) -> list[Tensor]:
+def singles(images: Tensor) -> list[Tensor]:
     return [images[index : index + 1] for index in range(len(images))]
 
 

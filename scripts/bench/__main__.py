@@ -24,6 +24,7 @@ SECTIONS = {
     "inception": ("inception", "Inception network"),
     "vgg": ("vgg", "Content and style, references cached"),
     "score": ("score", "Whole score"),
+    "training": ("training", "Training steps"),
     "memory": ("memory", "Memory"),
     "repeat": ("repeat", "The same submission again"),
     "agreement": ("agreement", "Agreement with other packages"),

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from styletransfer.commands import compare, fid, schema, submit, train
+from styletransfer.commands import compare, fid, schema, submit, train, train_discriminator
 from styletransfer.commands import score as scoring
 from styletransfer.errors import StyleTransferError
 
@@ -45,7 +45,7 @@ def make_parser() -> argparse.ArgumentParser:
         epilog="%(prog)s score --help shows examples, and so does every other command.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (scoring, compare, fid, schema, submit, train):
+    for command in (scoring, compare, fid, schema, submit, train, train_discriminator):
         command.add_parser(commands)
     return parser
 

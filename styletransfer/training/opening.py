@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import torch
+from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import nn
 
@@ -20,7 +21,7 @@ from styletransfer.training.features import open_features
 from styletransfer.training.feeding import TrainingPictures
 from styletransfer.training.initial import initialise
 from styletransfer.training.objective import Objective
-from styletransfer.training.pictures import Cut, FolderPictures
+from styletransfer.training.pictures import Cut, FilePictures, list_pictures
 from styletransfer.training.precision import prepare_arithmetic
 from styletransfer.training.processes import Processes, join_processes
 from styletransfer.training.trainer import Trainer
@@ -117,17 +118,17 @@ def open_pictures(config: TrainingConfig) -> TrainingPictures:
     cache = config.cache_mib << 20
     contents = Cut(config.size, share, zoom, is_random=config.augment, seed=(config.seed, 2))
     reals = Cut(config.size, share, zoom, is_random=config.augment, seed=(config.seed, 3))
-    found = FolderPictures(Path(config.styles), Cut(photo_size), cache_bytes=cache)
+    found = list_pictures(Path(config.styles))
     if config.mode == "single" and len(found) > 1:
         raise InvalidTraining(
             f"{config.styles} holds {len(found)} pictures: name one of them, or --mode collection"
         )
-    if config.mode == "arbitrary":
-        found.cut = Cut(config.size)
+    styles = Cut(config.size if config.mode == "arbitrary" else photo_size)
+    painted = list_pictures(Path(config.reals or config.styles))
     return TrainingPictures(
-        contents=FolderPictures(Path(config.contents), contents, cache_bytes=cache),
-        styles=found,
-        reals=FolderPictures(Path(config.reals or config.styles), reals, cache_bytes=cache),
+        contents=FilePictures(list_pictures(Path(config.contents)), contents, cache_bytes=cache),
+        styles=FilePictures(found, styles, cache_bytes=cache),
+        reals=FilePictures(painted, reals, cache_bytes=cache),
     )
 
 
@@ -143,7 +144,7 @@ def open_generator(config: TrainingConfig) -> Network:
         return generator
     try:
         generator.load_state_dict(load(Path(config.start).read_bytes()))
-    except (RuntimeError, ValueError) as error:
+    except (RuntimeError, ValueError, SafetensorError) as error:
         raise InvalidTraining(
             f"{config.start} does not fit {config.architecture}: {error}"
         ) from error

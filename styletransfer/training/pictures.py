@@ -86,14 +86,14 @@ class Cut:
         return np.asarray(square, dtype=np.uint8)
 
 
-class FolderPictures:
-    """The PNG and JPEG files of a folder and the folders in it, or one file; of any sizes.
+class FilePictures:
+    """PNG and JPEG files of any sizes, read as they are needed.
 
     Decoded pictures are kept as long as they fit into ``cache_bytes``.
     """
 
-    def __init__(self, path: Path, cut: Cut, *, cache_bytes: int = 0) -> None:
-        self.files = list_pictures(path)
+    def __init__(self, files: Sequence[Path], cut: Cut, *, cache_bytes: int = 0) -> None:
+        self.files = files
         self.cut, self.cache_bytes = cut, cache_bytes
         self.is_fixed = not cut.is_random
         self._kept: dict[int, Image.Image] = {}
@@ -122,6 +122,25 @@ class FolderPictures:
         return picture
 
 
+class Several:
+    """Pictures of several kinds; each kind comes as often, however many it has."""
+
+    def __init__(self, kinds: Sequence[Pictures]) -> None:
+        self.kinds = kinds
+        self.is_fixed = all(kind.is_fixed for kind in kinds)
+
+    def __len__(self) -> int:
+        return len(self.kinds) * max(len(kind) for kind in self.kinds)
+
+    def take(self, numbers: Sequence[int], places: Sequence[Place]) -> Tensor:
+        count = len(self.kinds)
+        taken = []
+        for number, place in zip(numbers, places, strict=True):
+            kind = self.kinds[number % count]
+            taken.append(kind.take([number // count % len(kind)], [place]))
+        return torch.cat(taken)
+
+
 def open_file(path: Path) -> Image.Image:
     """Decode one file as upright sRGB.
 
@@ -137,7 +156,7 @@ def open_file(path: Path) -> Image.Image:
 
 
 def list_pictures(path: Path) -> list[Path]:
-    """List a folder's pictures, or take the one file that is named.
+    """List the pictures of a folder and the folders in it, or take the one file that is named.
 
     Raises:
         InvalidTraining: there is none.

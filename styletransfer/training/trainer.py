@@ -158,7 +158,7 @@ class Trainer:
     def _advance(self, out: Path | None) -> None:
         """Do one step and what is due after it."""
         config = self.config
-        if self.done == 0 and out:
+        if self.done == 0 and out and self.processes.is_first:
             self.tell(self.sample())
         batch = self.feeder.next(is_last=self.done + 1 == self.steps)
         number = self.done - config.copying_steps
@@ -170,7 +170,8 @@ class Trainer:
         self.done += 1
         if self.average:
             self.average.follow(self.generator, self.done)
-        if out and self.done % config.sample_every == 0 and self.processes.is_first:
+        is_due = self.done % config.sample_every == 0 or self.done == self.steps
+        if out and is_due and self.processes.is_first:
             self.tell(self.sample())
         if self.done % config.save_every == 0 and self.done < self.steps:
             self._save(out)
