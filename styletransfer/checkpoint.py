@@ -58,13 +58,14 @@ class TorchGenerator:
         return self.manifest.roles()
 
     def run(self, images: Mapping[str, Floats]) -> Floats:
-        tensors = [torch.from_numpy(images[role]) for role in self.inputs]
+        device = next(self.network.parameters()).device
+        tensors = [torch.from_numpy(images[role]).to(device) for role in self.inputs]
         try:
             with torch.inference_mode():
                 output = self.network(*tensors)
         except RuntimeError as error:
             raise explain_crash(error) from error
-        return np.asarray(output.numpy(), dtype=np.float32)
+        return np.asarray(output.cpu().numpy(), dtype=np.float32)
 
 
 def load_generator(

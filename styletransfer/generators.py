@@ -11,7 +11,7 @@ from styletransfer.architectures import ARCHITECTURES
 from styletransfer.architectures.description import Architecture
 
 # Both normalisations, as torch and all public checkpoints have it.
-_EPSILON = 1e-5
+NORM_EPSILON = 1e-5
 _BUFFERS = ("running_mean", "running_var")
 
 
@@ -76,12 +76,14 @@ class Network(nn.Module):
         weight = bias = None
         if key is not None:
             weight, bias = self.get_parameter(f"{key}.weight"), self.get_parameter(f"{key}.bias")
-        return functional.instance_norm(x, weight=weight, bias=bias, eps=_EPSILON)
+        return functional.instance_norm(x, weight=weight, bias=bias, eps=NORM_EPSILON)
 
     def batch_norm(self, key: str, x: Tensor) -> Tensor:
         mean, variance = (self.get_buffer(f"{key}.{name}") for name in _BUFFERS)
         weight, bias = self.get_parameter(f"{key}.weight"), self.get_parameter(f"{key}.bias")
-        return functional.batch_norm(x, mean, variance, weight, bias, self.training, eps=_EPSILON)
+        return functional.batch_norm(
+            x, mean, variance, weight, bias, self.training, eps=NORM_EPSILON
+        )
 
     def reflect(self, x: Tensor, border: int) -> Tensor:
         return functional.pad(x, (border,) * 4, mode="reflect")
@@ -107,4 +109,4 @@ class Network(nn.Module):
     def moments(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and deviation of every channel, (N, C, 1, 1)."""
         variance, mean = torch.var_mean(x, dim=(2, 3), keepdim=True)
-        return mean, (variance + _EPSILON).sqrt()
+        return mean, (variance + NORM_EPSILON).sqrt()

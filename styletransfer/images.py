@@ -67,8 +67,21 @@ def open_picture(data: bytes) -> Image.Image:
     """
     if not is_png_or_jpeg(data):
         raise ImageRejected("not_png_or_jpeg")
+    return _open(data, ("PNG", "JPEG"))
+
+
+def open_own_picture(data: bytes) -> Pixels:
+    """Decode somebody's own PNG, JPEG, WebP, TIFF or BMP: (H, W, 3), sRGB, upright, on white.
+
+    Raises:
+        ImageRejected: with a code and facts, never one of Pillow's own errors.
+    """
+    return np.array(_open(data, ("PNG", "JPEG", "WEBP", "TIFF", "BMP")), dtype=np.uint8)
+
+
+def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
     try:
-        with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
+        with Image.open(io.BytesIO(data), formats=formats) as picture:
             _require_decodable(picture)
             return _to_rgb(ImageOps.exif_transpose(picture))
     except (ImageRejected, MemoryError):

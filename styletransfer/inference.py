@@ -66,15 +66,38 @@ def stylise(generator: Generator, content: Pixels, style: Pixels | None = None) 
         CheckpointRejected: wrong_size, output_shape, non_finite_output, or what `run` raises.
         ValueError: the generator takes a style picture and none was given.
     """
-    height, width = content.shape[:2]
+    images = prepare_inputs(generator, content, style)
+    return read_output(generator, generator.run(images), images, content)
+
+
+def prepare_inputs(
+    generator: Generator, content: Pixels, style: Pixels | None = None
+) -> dict[str, Floats]:
+    """Return what the generator is fed with for a pair, by role: (1, 3, H', W') in its ranges.
+
+    Raises:
+        CheckpointRejected: wrong_size.
+        ValueError: the generator takes a style picture and none was given.
+    """
     images: dict[str, Floats] = {}
     for role in generator.inputs:
         picture = content if role == "content" else style
         if picture is None:
             raise ValueError("this generator takes a style picture")
         images[role] = _to_tensor(generator, role, picture)
+    return images
+
+
+def read_output(
+    generator: Generator, output: Floats, images: Mapping[str, Floats], content: Pixels
+) -> Floats:
+    """Return what a generator made of a content as (H, W, 3) RGB on the scale 0..255.
+
+    Raises:
+        CheckpointRejected: output_shape or non_finite_output.
+    """
+    height, width = content.shape[:2]
     target = images["content"].shape[2:]
-    output = generator.run(images)
     if output.shape != (1, 3, *target):
         expected = [1, 3, int(target[0]), int(target[1])]
         raise CheckpointRejected("output_shape", expected=expected, found=list(output.shape))

@@ -6,7 +6,16 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from styletransfer.commands import compare, fid, schema, submit, train, train_discriminator
+from styletransfer.commands import (
+    compare,
+    export,
+    fid,
+    schema,
+    stylize,
+    submit,
+    train,
+    train_discriminator,
+)
 from styletransfer.commands import score as scoring
 from styletransfer.errors import StyleTransferError
 
@@ -28,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # whoever read our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     except KeyboardInterrupt:
-        print(f"{parser.prog}: interrupted, nothing was written", file=sys.stderr)
+        print(f"{parser.prog}: interrupted, {chosen.when_interrupted}", file=sys.stderr)
         return INTERRUPTED
     except (StyleTransferError, OSError, MemoryError) as error:
         print(f"{parser.prog}: {describe(error)}", file=sys.stderr)
@@ -41,11 +50,22 @@ def make_parser() -> argparse.ArgumentParser:
     is_module = Path(sys.argv[0]).name == "__main__.py"
     parser = argparse.ArgumentParser(
         prog="python -m styletransfer" if is_module else "stylearena",
-        description="Train style transfer generators, score them, compare cards, submit them.",
+        description="Train, export, score, run and submit style transfer generators.",
         epilog="%(prog)s score --help shows examples, and so does every other command.",
     )
+    parser.set_defaults(when_interrupted="nothing was written")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (scoring, compare, fid, schema, submit, train, train_discriminator):
+    for command in (
+        train,
+        export,
+        stylize,
+        scoring,
+        compare,
+        fid,
+        submit,
+        schema,
+        train_discriminator,
+    ):
         command.add_parser(commands)
     return parser
 

@@ -8,17 +8,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urljoin
 
-from rich.console import Console
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TextColumn,
-    TimeRemainingColumn,
-    TransferSpeedColumn,
-)
-
-from styletransfer.commands.manifests import read_manifest
+from styletransfer.commands.arguments import positive, require_file
 from styletransfer.errors import StyleTransferError
 from styletransfer.remote import ENDED, Site, read_token
 
@@ -48,7 +38,7 @@ def add_parser(commands: Any) -> None:
     )
     add = parser.add_argument
     add("--site", required=True, help="address of the site, https://...")
-    add("--phase", type=int, required=True, help="number of the phase")
+    add("--phase", type=positive, required=True, help="number of the phase")
     add("--generator", type=Path, required=True, help="the checkpoint's file")
     add("--manifest", type=Path, help="JSON file that describes the generator")
     add("--token-file", type=Path, help="file with the token, mode 0600")
@@ -58,8 +48,11 @@ def add_parser(commands: Any) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     """Send the file, enter it, and follow it if that is wanted."""
+    require_file(arguments.generator)
     manifest = None
     if arguments.manifest is not None:
+        from styletransfer.commands.manifests import read_manifest  # loads onnx
+
         manifest = read_manifest(arguments.manifest).model_dump(mode="json")
     site = Site(arguments.site, read_token(os.environ, arguments.token_file))
     upload = send(site, arguments.phase, arguments.generator)
@@ -72,6 +65,16 @@ def run(arguments: argparse.Namespace) -> None:
 
 def send(site: Site, phase: int, path: Path) -> dict[str, Any]:
     """Send the file, with a bar on the terminal."""
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+        TransferSpeedColumn,
+    )
+
     console = Console(stderr=True)
     columns = (
         TextColumn("uploading"),

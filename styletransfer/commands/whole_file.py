@@ -29,11 +29,22 @@ def require_writable(path: Path) -> None:
         raise NotWritable(f"{path} can't be written ({error.strerror}): write elsewhere") from error
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a text; a file that is there is replaced as a whole or not at all."""
+def require_new(path: Path, *, force: bool) -> None:
+    """Make sure that a file can be written and that nothing is lost by it.
+
+    Raises:
+        NotWritable: with the reason.
+    """
+    require_writable(path)
+    if path.exists() and not force:
+        raise NotWritable(f"{path} is there already: write elsewhere, or add --force to replace it")
+
+
+def write_whole(path: Path, content: str | bytes) -> None:
+    """Write a text or bytes; a file that is there is replaced as a whole or not at all."""
     draft = _draft_of(path)
     try:
-        draft.write_text(text, encoding="utf-8")
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
