@@ -51,7 +51,8 @@ def measure(setting: Setting) -> Iterator[Row]:
     if len(cores) < WORKERS:
         print("  there is one core only: nothing to gain", file=sys.stderr)
         return
-    site = Site(setting.folder / "shards", pairs=setting.choose(48, quick=8), parts=8)
+    pairs, parts = setting.choose(48, quick=8), setting.choose(8, quick=2)
+    site = Site(setting.folder / "shards", pairs=pairs, parts=parts)
     site.fill()
     with site.worker(0, cores[0]), site.worker(1, cores[1]) as second:
         site.score()  # both load their networks, and measure the references
