@@ -58,6 +58,21 @@ MAY_BE_SENT_AGAIN = (
 )
 
 
+def lawful_moves() -> set[tuple[Status, Status]]:
+    """Return every way from one state to another, whoever goes it; the database knows no other.
+
+    Beyond ``TRANSITIONS``: an organizer has it done again, a team has it checked again by another
+    manifest, and one that is scored again may keep the scores it had.
+    """
+    moves = {(source, target) for source, targets in TRANSITIONS.items() for target in targets}
+    moves |= {
+        (source, target) for source in RESTARTABLE for target in (Status.CHECKING, Status.QUEUED)
+    }
+    moves |= {(source, Status.CHECKING) for source in CHANGEABLE}
+    moves |= {(source, Status.SCORED) for source in SCORED_AGAIN}
+    return moves
+
+
 def sources_of(target: Status) -> list[Status]:
     return [source for source, targets in TRANSITIONS.items() if target in targets]
 

@@ -25,6 +25,7 @@ import pytest
 from arena.launch import worker
 from tests.deployment import ROOT
 from tests.faults.faulty_site import ENDED, IS_FULL, LEASES, SEED, FaultySite, Visitor, faulty_site
+from tests.faults.soak import soak
 from tests.organizing.test_killed_worker import running
 
 pytestmark = pytest.mark.timeout(0 if IS_FULL else 900)
@@ -301,3 +302,10 @@ def test_workers_whose_clocks_are_five_minutes_off_score_like_any_other(site: Fa
         ids,
     )
     assert off == [(0,)]
+
+
+# --- 10. All of it at once ------------------------------------------------------------------------
+def test_a_while_of_kills_and_restarts_violates_no_invariant(site: FaultySite) -> None:
+    found = soak(site, 30)
+    assert found.problems == []
+    assert found.broken

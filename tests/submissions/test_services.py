@@ -7,6 +7,7 @@ from django.conf import settings as django_settings
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import TemporaryUploadedFile
 from django.db import OperationalError
+from django.utils.timezone import now
 from pytest_django import DjangoCaptureOnCommitCallbacks, Settings
 
 from competitions.errors import Conflict, Invalid, QuotaSpent, TooLarge, Unavailable
@@ -83,7 +84,11 @@ def test_a_file_that_came_to_nothing_may_be_sent_again(status: Status) -> None:
     make_team(user, phase=phase)
     first = submit(phase, content, user=user)
     code = "" if status == Status.CANCELLED else "too_slow"
-    Submission.objects.filter(pk=first.pk).update(status=status, failure_code=code)
+    rows = Submission.objects.filter(pk=first.pk)
+    if status == Status.FAILED:  # that takes a run
+        rows.update(status=Status.QUEUED)
+        rows.update(status=Status.RUNNING, lease_expires_at=now())
+    rows.update(status=status, failure_code=code, lease_expires_at=None)
     assert submit(phase, content, user=user).pk != first.pk
 
 
