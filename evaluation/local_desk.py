@@ -160,13 +160,18 @@ def _wake_database() -> None:
     close_old_connections()
 
 
+def deadline_of(run: EvaluationRun, pairs: int) -> timedelta:
+    """Return how long an attempt may take, everything included."""
+    # Twice: the second pass over some of the pairs has the same limit.
+    allowed = 2 * timedelta(seconds=run.submission.phase.time_limit_s)
+    return PREPARATION + allowed + SCORING_PER_PAIR * pairs
+
+
 def describe(run: EvaluationRun) -> Assignment:
     """Say what there is to do in an attempt."""
     submission = run.submission
     phase = submission.phase
     pairs = phase.reference_set.pairs.count()
-    # Twice: the second pass over some of the pairs has the same limit.
-    deadline = PREPARATION + 2 * timedelta(seconds=phase.time_limit_s) + SCORING_PER_PAIR * pairs
     return Assignment(
         run=run.pk,
         submission=submission.pk,
@@ -188,7 +193,7 @@ def describe(run: EvaluationRun) -> Assignment:
         extractors=phase.extractors,
         time_limit_s=phase.time_limit_s,
         memory_bytes=phase.memory_limit_bytes,
-        deadline_s=deadline.total_seconds(),
+        deadline_s=deadline_of(run, pairs).total_seconds(),
         first=0,
         count=pairs,
     )

@@ -24,6 +24,7 @@ from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
 from evaluation import shards
 from evaluation.board import rebuild_entry
+from evaluation.local_desk import PREPARATION, deadline_of
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
 from evaluation.preparations import discard_upload, remove_leftovers
@@ -49,6 +50,7 @@ class Swept:
 
 
 def sweep() -> Swept:
+    end_overdue_leases()
     lost = take_from_the_lost() + take_lost_preparations() + shards.take_from_lost_workers()
     clean_up_preparations()
     close_abandoned_runs()
@@ -59,6 +61,27 @@ def sweep() -> Swept:
     free_boards_of_the_cancelled()
     watch_workers()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
+
+
+def end_overdue_leases() -> int:
+    """Let leases run out whose workers have renewed them beyond every deadline.
+
+    A worker ends itself when its attempt hangs; this is for one that does not, wherever it is.
+    """
+    ended = 0
+    old = EvaluationRun.objects.filter(
+        outcome=Outcome.RUNNING,
+        started_at__lt=Now() - PREPARATION,
+        shards__isnull=True,  # a divided run's parts have deadlines of their own
+        submission__attempt=F("attempt"),
+    ).select_related("submission__phase__reference_set")
+    for run in old:
+        pairs = run.submission.phase.reference_set.pairs.count()
+        limit = deadline_of(run, pairs) + settings.EVALUATION_LEASE
+        if EvaluationRun.objects.filter(pk=run.pk, started_at__lt=Now() - limit).exists():
+            held = Submission.objects.held().filter(pk=run.submission_id, attempt=run.attempt)
+            ended += held.update(lease_expires_at=Now())
+    return ended
 
 
 def take_from_the_lost() -> int:
@@ -114,7 +137,11 @@ def remove_broken_parts() -> None:
 
 def retry_faults() -> int:
     """Let submissions try again that the platform failed, when their pause is over."""
-    due = Submission.objects.filter(status=Status.PLATFORM_FAULT, not_before__lte=Now())
+    # One that is neither final nor waits for a time would stay for ever.
+    unfinished = Q(not_before__isnull=True, finished_at__isnull=True)
+    due = Submission.objects.filter(
+        unfinished | Q(not_before__lte=Now()), status=Status.PLATFORM_FAULT
+    ).exclude(failure_code="platform_fault_final")
     retried = 0
     for submission in due:
         target = Status.CHECKING if submission.checked_at is None else Status.QUEUED

@@ -5,10 +5,13 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 from PIL import Image
 
 from evaluation.demo.baselines import identity_baseline, style_paste_baseline
@@ -90,6 +93,29 @@ def pixels_of(site: Site, url: str) -> bytes:
     with Image.open(io.BytesIO(png)) as image:
         assert image.size == (SIZE, SIZE)
         return image.tobytes()
+
+
+def test_of_twenty_at_once_with_one_try_left_one_is_taken(site: Site, tmp_path: Path) -> None:
+    phase = site.add_phase(quota_per_day=1)
+    identity = identity_baseline()
+    # Each its own file: a doc string, which protobuf lets anybody append.
+    files = [
+        write(tmp_path, f"{n}.onnx", identity.checkpoint + b"\x32\x02" + str(n).encode())
+        for n in range(10, 30)
+    ]
+    with ThreadPoolExecutor(len(files)) as threads:
+        answers = list(
+            threads.map(lambda file: site.submit(file, identity.manifest, phase=phase), files)
+        )
+    taken = [body for status, body in answers if status == 201]
+    refused = [body for status, body in answers if status == 429]
+    assert (len(taken), len(refused)) == (1, 19), answers
+    for body in refused:
+        assert (body["code"], body["quota"]) == ("quota_spent", "per_day")
+        assert (body["limit"], body["used"]) == (1, 1)
+        wait = datetime.fromisoformat(body["next_allowed_at"]) - now()
+        assert timedelta(hours=23) < wait <= timedelta(hours=24)
+    site.curl(f"submissions/{taken[0]['id']}/cancel/", "-X", "POST")
 
 
 def test_a_worker_killed_in_the_middle_loses_nothing(site: Site, tmp_path: Path) -> None:

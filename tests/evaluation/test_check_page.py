@@ -162,6 +162,7 @@ def test_a_check_of_before_memory_was_kept_says_nothing_of_it(scene: Scene) -> N
 def reject_for_fitting(scene: Scene, **facts: Any) -> None:
     given = {**MANIFEST, "format": "state_dict", "architecture": "transformer_net"}
     given |= {"parameters": {"width": 32}, "channel_order": "BGR", "input_range": "-1..1"}
+    Submission.objects.update(status=Status.CHECKING)
     Submission.objects.update(
         status=Status.REJECTED,
         failure_code="wrong_shapes",

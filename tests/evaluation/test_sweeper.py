@@ -63,13 +63,34 @@ def test_a_run_is_closed_whose_submission_was_cancelled_after_its_worker_died() 
     assert alive is not None
     assert submission.move(Status.CANCELLED, finished_at=now())
     assert sweeper.close_abandoned_runs() == 0  # its worker may be about to notice
-    long_ago = now() - timedelta(hours=1)
+    long_ago = now() - timedelta(minutes=20)
     EvaluationRun.objects.update(started_at=long_ago)
     Submission.objects.update(status_changed_at=long_ago)
     sweeper.sweep()
     run.refresh_from_db()
     alive.refresh_from_db()
     assert (run.outcome, alive.outcome) == (Outcome.LOST, Outcome.RUNNING)
+
+
+@pytest.mark.parametrize(("ago", "ends"), [(31, False), (26 * 60, True)])
+def test_a_worker_that_renews_beyond_every_deadline_loses_its_submission(
+    ago: int, ends: bool
+) -> None:
+    submission = make_submission(status=Status.QUEUED)
+    run = services.begin(submission, Stage.SCORE, worker="hangs")
+    assert run is not None
+    EvaluationRun.objects.update(started_at=Now() - timedelta(minutes=ago))
+    assert sweeper.end_overdue_leases() == ends
+    assert sweeper.take_from_the_lost() == ends
+    submission.refresh_from_db()
+    assert submission.status == (Status.QUEUED if ends else Status.RUNNING)
+
+
+def test_a_fault_that_waits_for_no_time_is_tried_again_all_the_same() -> None:
+    submission = make_submission(status=Status.PLATFORM_FAULT, failure_code="platform_fault")
+    assert sweeper.retry_faults() == 1
+    submission.refresh_from_db()
+    assert submission.status == Status.CHECKING
 
 
 def test_a_worker_that_still_renews_keeps_its_submission() -> None:
