@@ -142,7 +142,8 @@ class OutputPicture(APIView):
     def get(self, request: Request, pk: str, position: int) -> HttpResponseBase:
         visible = Submission.objects.visible_to(request.user).select_related("phase__competition")
         submission = get_object_or_404(visible, pk=pk)
-        rows = Output.objects.filter(run__in=submission.runs.that_count(), pair__position=position)
+        kept = Output.objects.exclude(file="")
+        rows = kept.filter(run__in=submission.runs.that_count(), pair__position=position)
         if not may_see_outputs(request.user, submission.phase):
             rows = rows.none()
         output = get_object_or_404(rows)
@@ -161,7 +162,9 @@ def list_outputs(run: EvaluationRun) -> list[dict[str, Any]]:
             "content": output.pair.content.name,
             "style": output.pair.style.name,
             "scores": values.get(output.pair_id, {}),
-            "url": reverse("api-output", args=[run.submission_id, output.pair.position]),
+            "url": reverse("api-output", args=[run.submission_id, output.pair.position])
+            if output.file
+            else None,
         }
         for output in rows
     ]

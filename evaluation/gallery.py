@@ -32,6 +32,8 @@ class Tile:
 
     pair: Pair
     output_id: int
+    is_removed: bool
+    """Its picture was kept for its time and is gone; its values stay."""
     values: Sequence[tuple[Column, float]]
 
     @property
@@ -58,6 +60,10 @@ class Gallery:
     """The order as it stands in addresses, for links to other pages."""
     side: int
     thumbnail_side: int
+
+    @property
+    def has_removed(self) -> bool:
+        return any(tile.is_removed for tile in self.tiles)
 
 
 @dataclass(frozen=True)
@@ -144,6 +150,7 @@ def _tiles(run: EvaluationRun, page: Page[Output], columns: Sequence[Column]) ->
         Tile(
             pair=output.pair,
             output_id=output.pk,
+            is_removed=not output.file,
             values=[
                 (column, values[output.pair_id][column.metric.key])
                 for column in columns

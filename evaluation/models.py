@@ -1,5 +1,6 @@
 """What workers did and found: attempts, scores, and one value per pair and metric."""
 
+from datetime import timedelta
 from typing import Any, Self
 
 from django.conf import settings
@@ -155,6 +156,7 @@ class Output(models.Model):
         EvaluationRun, models.CASCADE, related_name="outputs", verbose_name=_("evaluation run")
     )
     pair = models.ForeignKey(Pair, models.PROTECT, related_name="+", verbose_name=_("pair"))
+    # Empty where it was removed after its time (evaluation/retention.py); the scores stay.
     file = models.FileField(_("file"), upload_to="outputs/%Y/%m/")
     # A small WebP for lists and boards. Empty where the output was made before there were any.
     thumbnail = models.FileField(_("thumbnail"), upload_to="thumbnails/%Y/%m/", blank=True)
@@ -183,6 +185,9 @@ class WorkerQuerySet(models.QuerySet["Worker"]):
     def without_walls(self) -> Self:
         """Keep those that take no submissions because of their sandbox."""
         return self.filter(sandbox_check__is_ok=False)
+
+    def seen_within(self, duration: timedelta) -> Self:
+        return self.filter(seen_at__gt=Now() - duration)
 
     @staticmethod
     def _is_online() -> Q:

@@ -137,7 +137,7 @@ def _rows(submissions: Sequence[Submission]) -> list[Row]:
         run__in=runs,
         pair__position=F("run__submission__phase__board_pair_position"),
         run__submission__phase__pairs_public=True,
-    )
+    ).exclude(file="")
     outputs = {output.run.submission_id: output for output in shown.select_related("run", "pair")}
     ranks = _ranks({submission.phase for submission in submissions})
     places = places_of(submissions)

@@ -113,7 +113,8 @@ def _visible_output(request: HttpRequest, uuid: UUID, position: int) -> Output:
     run = gallery.scoring_run(found)
     if run is None or not policies.may_see_outputs(request.user, found.phase):
         raise Http404
-    return get_object_or_404(Output, run=run, pair__position=position)
+    kept = Output.objects.exclude(file="")
+    return get_object_or_404(kept, run=run, pair__position=position)
 
 
 @never_cache

@@ -10,6 +10,7 @@ import pytest
 from django.core.cache import cache
 from pytest_django import Settings
 
+from tests.object_storage import private_object_storage
 from tests.services import private_postgres, private_redis
 
 if TYPE_CHECKING:
@@ -102,6 +103,12 @@ def postgres_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     with private_redis() as url:
+        yield url
+
+
+@pytest.fixture(scope="session")
+def s3_url() -> Iterator[str]:
+    with private_object_storage() as url:
         yield url
 
 

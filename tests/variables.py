@@ -17,6 +17,8 @@ OTHERS = {
     "EUID",
     "PWD",
     "HOME",
+    "RANK",  # by torchrun
+    "WORLD_SIZE",
 }
 _IN_SHELL = re.compile(r"\$\{?([A-Z][A-Z0-9_]{2,})")
 

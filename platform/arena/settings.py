@@ -228,6 +228,10 @@ UPLOAD_BYTES_AT_ONCE = env_int("ARENA_UPLOAD_MIB_AT_ONCE", 2048) << 20
 for _folder in (MEDIA_ROOT, FILE_UPLOAD_TEMP_DIR, FEATURE_CACHE_DIR):
     _folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+# Pictures of runs that ended so long ago may go, but for each team's few best and latest ones.
+OUTPUTS_KEPT_FOR = timedelta(days=env_int("ARENA_OUTPUTS_DAYS", 0))  # zero: for ever
+OUTPUTS_KEPT = env_int("ARENA_OUTPUTS_KEPT", 3)
+
 REDIS_PASSWORD = env_secret("REDIS_PASSWORD")
 REDIS_URL = with_password(env_str("REDIS_URL"), REDIS_PASSWORD)
 CACHES = {

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.object_storage import forget_everything, variables
 from tests.services import fresh_database
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -52,16 +53,17 @@ assert services.begin(waiting, Stage.SCORE, worker="after") is not None
 class Site:
     """A site of its own folder and database, asked by its own processes."""
 
-    def __init__(self, var: Path, database: str) -> None:
+    def __init__(self, var: Path, database: str, **more: str) -> None:
         self._environment = os.environ | {
             "ARENA_VAR": str(var),
             "DATABASE_URL": database,
             "REDIS_URL": "",
             "DJANGO_SETTINGS_MODULE": "arena.settings",
             "PYTHONPATH": f"{ROOT}{os.pathsep}{ROOT / 'platform'}",
+            **more,
         }
 
-    def run(self, *arguments: str, fails: bool = False) -> str:
+    def run(self, *arguments: str, fails: bool = False, says_on: str = "stderr") -> str:
         done = subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=ROOT,
@@ -70,7 +72,7 @@ class Site:
             text=True,
         )
         assert (done.returncode != 0) == fails, done.stderr
-        return done.stderr if fails else done.stdout
+        return done.stderr if fails and says_on == "stderr" else done.stdout
 
     def do(self, code: str) -> str:
         return self.run("shell", "-v0", "-c", code)
@@ -167,3 +169,32 @@ def test_a_copy_of_another_database_or_a_newer_version_is_refused(
                 member.size = len(data)
             target.addfile(member, io.BytesIO(data))
     assert "newer version" in site.run("restore", str(newer), fails=True)
+
+
+def test_files_of_a_bucket_come_back_into_a_bucket_or_a_folder(tmp_path: Path, s3_url: str) -> None:
+    forget_everything(s3_url)
+    bucket = variables(s3_url)
+    old = Site(tmp_path / "old", "", **bucket, AWS_LOCATION="old")
+    old.run("migrate", "--verbosity", "0")
+    assert "made the bucket" in old.run("prepare_storage")
+    assert old.run("prepare_storage") == ""
+    old.do(FILL)
+    before = old.do(READ)
+    assert len(json.loads(before)[4]) >= 5
+    assert not [path for path in (tmp_path / "old" / "media").rglob("*") if path.is_file()]
+    copy = tmp_path / "arena.tar"
+    old.run("backup", str(copy))
+    for new in (
+        Site(tmp_path / "new", "", **bucket, AWS_LOCATION="new"),
+        Site(tmp_path / "folder", ""),
+    ):
+        new.run("restore", str(copy))
+        assert new.do(READ) == before
+        assert "not empty" in new.run("restore", str(copy), fails=True)
+    # What was lost in the bucket comes back, once somebody says that the rest may go.
+    old.do("from evaluation.models import Output; Output.objects.first().file.delete(save=False)")
+    assert "missing  outputs" in old.run("stored_files")
+    assert "are not there" in old.run("doctor", "files", fails=True, says_on="stdout")
+    old.run("restore", str(copy), "--replace")
+    assert old.do(READ) == before
+    assert "0 missing" in old.run("stored_files")

@@ -1,9 +1,17 @@
 """What machines ask of a web process, under any name and without a session."""
 
 import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 import redis
 from django.core.files.storage import default_storage
@@ -12,7 +20,11 @@ from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries, Settings
 
-from tests.services import private_redis
+from arena import launch
+from arena.lifetime import die_with_parent
+from arena.operations import checks, readiness
+from tests.deployment import free_port
+from tests.services import private_postgres, private_redis
 
 ANY_NAME: dict[str, Any] = {"HTTP_HOST": "10.0.3.7:8000"}
 
@@ -36,14 +48,15 @@ def test_a_process_that_is_up_says_so_without_the_database(client: Client) -> No
 def test_a_process_that_is_ready_says_so_in_a_few_queries(
     client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
-    asked(client, "/readyz")
-    with django_assert_max_num_queries(5):
-        status, said = asked(client, "/readyz")
+    status, said = asked(client, "/readyz")
     assert (status, said["status"]) == (200, "ok")
     assert set(said["checks"]) == {"database", "migrations", "broker", "storage"}
+    with django_assert_max_num_queries(5):
+        assert all(checks.run_one(name, check).is_ok for name, check in checks.READINESS.items())
 
 
-@pytest.mark.django_db
+# A thread of its own makes the checks, and sees only what was committed.
+@pytest.mark.django_db(transaction=True)
 def test_a_migration_that_is_lacking_makes_it_unready(client: Client) -> None:
     MigrationRecorder(connection).migration_qs.filter(app="evaluation", name="0007_worker").delete()
     status, said = asked(client, "/readyz")
@@ -80,6 +93,65 @@ def test_files_that_can_not_be_stored_make_it_unready(
     monkeypatch.setattr(default_storage, "exists", fails)
     status, said = asked(client, "/readyz")
     assert (status, said["checks"]["storage"]) == (503, "wrong")
+
+
+def test_a_database_that_hangs_makes_it_unready_within_seconds_and_for_no_longer(
+    tmp_path: Path,
+) -> None:
+    with private_postgres() as url, web_server(tmp_path, url) as address:
+        wait_until_database_is("ok", address)
+        servers = processes_of(url.partition("host=")[2])
+        for pid in servers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            for _ in range(3):  # none waits longer because the first one hangs
+                status, said = answer_of(address, patience_s=3 * readiness.PATIENCE_S)
+                assert (status, said["checks"]["database"]) == (503, "wrong")
+        finally:
+            for pid in servers:
+                with suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGCONT)
+        wait_until_database_is("ok", address)
+
+
+@contextmanager
+def web_server(var: Path, database: str) -> Iterator[str]:
+    """Run nothing but the web server, on a database without tables."""
+    port = free_port()
+    process = subprocess.Popen(
+        launch.web(port).command,
+        cwd=var,
+        env=launch.child_env(var) | {"DATABASE_URL": database},
+        stderr=subprocess.DEVNULL,
+        preexec_fn=partial(die_with_parent, os.getpid()),
+    )
+    try:
+        yield f"http://127.0.0.1:{port}/readyz"
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def wait_until_database_is(word: str, address: str) -> None:
+    end = time.monotonic() + 60
+    while True:
+        with suppress(httpx.TransportError):
+            if answer_of(address)[1]["checks"]["database"] == word:
+                return
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def answer_of(address: str, patience_s: float = 20) -> tuple[int, dict[str, Any]]:
+    answer = httpx.get(address, timeout=patience_s)
+    return answer.status_code, answer.json()
+
+
+def processes_of(folder: str) -> list[int]:
+    """Return the server whose socket is in a folder, and what it has started."""
+    found = int((Path(folder) / "data" / "postmaster.pid").read_text().split()[0])
+    below = Path(f"/proc/{found}/task/{found}/children").read_text().split()
+    return [found, *map(int, below)]
 
 
 def test_only_reading_is_answered(client: Client) -> None:

@@ -1,11 +1,6 @@
 """The same acts with an S3-compatible server in the place of the folder, over real HTTP."""
 
 import hashlib
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +17,7 @@ from submissions.models import Submission, Upload
 from submissions.uploads import receiving
 from tests.deployment import free_port
 from tests.factories import make_phase, make_png, make_scored_submission
+from tests.object_storage import point_to, use_object_storage
 from tests.uploading.sender import Sender, refused
 from tests.uploads import make_body, make_onnx
 
@@ -29,52 +25,10 @@ pytestmark = pytest.mark.django_db
 MIB = 2**20
 
 
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    port = free_port()
-    address = f"http://127.0.0.1:{port}"
-    process = subprocess.Popen(
-        [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    end = time.monotonic() + 60
-    while True:
-        try:
-            urllib.request.urlopen(f"{address}/moto-api/", timeout=2).close()
-            break
-        except OSError:
-            assert process.poll() is None
-            assert time.monotonic() < end
-            time.sleep(0.1)
-    yield address
-    process.terminate()
-    process.wait(20)
-
-
 @pytest.fixture
-def bucket(server: str, settings: Settings) -> Any:
+def bucket(s3_url: str, settings: Settings) -> Any:
     """Use an empty bucket for all files; return it."""
-    request = urllib.request.Request(f"{server}/moto-api/reset", method="POST")
-    urllib.request.urlopen(request, timeout=10).close()
-    point_to(settings, server)
-    found = default_storage.bucket  # type: ignore[attr-defined]
-    found.create()
-    return found
-
-
-def point_to(settings: Settings, address: str) -> None:
-    options = {
-        "bucket_name": "arena",
-        "endpoint_url": address,
-        "access_key": "key",
-        "secret_key": "secret",
-        "region_name": "us-east-1",
-        "addressing_style": "path",
-        "location": "site",
-    }
-    storage = {"BACKEND": "arena.object_storage.ObjectStorage", "OPTIONS": options}
-    settings.STORAGES = {**settings.STORAGES, "default": storage}
+    return use_object_storage(settings, s3_url)
 
 
 def names(bucket: Any) -> list[str]:
@@ -121,7 +75,7 @@ def test_what_is_given_up_or_expires_is_removed_from_the_bucket(
 
 
 def test_while_the_storage_is_away_nothing_is_recorded(
-    bucket: Any, server: str, sender: Sender, settings: Settings
+    bucket: Any, s3_url: str, sender: Sender, settings: Settings
 ) -> None:
     content = make_onnx()
     address = sender.begun(len(content))
@@ -134,7 +88,7 @@ def test_while_the_storage_is_away_nothing_is_recorded(
     whole = sender.client.post(url, make_body(), format="multipart")
     refused(whole, 503, "storage_unavailable")
     assert not Submission.objects.exists()
-    point_to(settings, server)
+    point_to(settings, s3_url)
     assert sender.head(address)["Upload-Offset"] == "50"
     assert sender.patch(address, content[50:], 50).status_code == 204
     assert Upload.objects.get(file_name="g.onnx", status="complete").checkpoint.read() == content

@@ -10,6 +10,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 
 from competitions.mail_delivery import deliver_until, send_due
 from evaluation import signs_of_life
+from evaluation.housekeeping import tidy, tidy_until
 from evaluation.sweeper import sweep
 
 log = logging.getLogger(__name__)
@@ -27,8 +28,10 @@ class Command(BaseCommand):
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stopped.set())
         sender = threading.Thread(target=deliver_until, args=[stopped], name="mails", daemon=True)
+        tidier = threading.Thread(target=tidy_until, args=[stopped], name="tidying", daemon=True)
         if not once:
             sender.start()
+            tidier.start()
         while not stopped.is_set():
             try:
                 swept = sweep()
@@ -41,6 +44,7 @@ class Command(BaseCommand):
                     log.info("swept: %s", swept)
             if once:
                 send_due()
+                tidy()
                 return
             close_old_connections()
             signs_of_life.show()

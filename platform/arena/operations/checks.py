@@ -27,6 +27,7 @@ from competitions.models import Phase
 from evaluation.models import Worker
 from evaluation.presence import platform_version
 from evaluation.queues import find_queues
+from evaluation.stored_files import latest_named_files
 from styletransfer import pretrained
 from styletransfer.errors import WeightsMismatch
 
@@ -37,6 +38,9 @@ LARGEST_SKEW = timedelta(seconds=5)
 # With a worker that has nothing to do, nothing waits longer than a message needs.
 LONGEST_STANDSTILL = timedelta(minutes=10)
 BROKER_TIMEOUT_S = 2.0
+A_DAY = timedelta(days=1)
+# So many files of rows are looked for; `manage.py stored_files` looks for all.
+FILES_LOOKED_FOR = 200
 
 
 @dataclass(frozen=True)
@@ -53,16 +57,12 @@ Check = Callable[[], Finding]
 
 
 def run(names: Iterable[str] | None = None) -> list[Finding]:
-    """Make the named checks, or all; one that breaks off has found something."""
-    return [_run(name, CHECKS[name]) for name in (CHECKS if names is None else names)]
+    """Make the named checks, or all."""
+    return [run_one(name, CHECKS[name]) for name in (CHECKS if names is None else names)]
 
 
-def run_quickly() -> list[Finding]:
-    """Make the checks of readiness, in their quick form."""
-    return [_run(name, check) for name, check in READINESS.items()]
-
-
-def _run(name: str, check: Check) -> Finding:
+def run_one(name: str, check: Check) -> Finding:
+    """Make a check; one that breaks off has found something."""
     try:
         return check()
     except Exception as error:
@@ -137,6 +137,21 @@ def _storage() -> Finding:
     return Finding("storage", is_ok=True, detail=_("a file was written, read and removed"))
 
 
+def _files() -> Finding:
+    """Look for some of the files that rows name, the latest ones."""
+    looked_for, missing = 0, []
+    for name in latest_named_files(FILES_LOOKED_FOR):
+        looked_for += 1
+        if not default_storage.exists(name):
+            missing.append(name)
+    if missing:
+        said = _("%(missing)d of %(all)d that rows name are not there, such as %(name)s")
+        facts = {"missing": len(missing), "all": looked_for, "name": missing[0]}
+        return _fail("files", said % facts)
+    detail = _("the latest %(number)d that rows name are there") % {"number": looked_for}
+    return Finding("files", is_ok=True, detail=detail)
+
+
 def _broker_as_used() -> Finding:
     """Ask the broker as those do who send messages."""
     quick = _broker()
@@ -151,7 +166,7 @@ def _sandbox() -> Finding:
     """Try the sandbox here where generators could run here, else believe the workers."""
     troubled = [
         f"{row.name}: {row.sandbox_check.get('problem', '')}"
-        for row in Worker.objects.without_walls().order_by("name")
+        for row in Worker.objects.without_walls().seen_within(A_DAY).order_by("name")
     ]
     if troubled:
         return _fail("sandbox", "; ".join(troubled), _("Do what it says, then start the worker."))
@@ -254,6 +269,7 @@ _REMEDIES: dict[str, Callable[[], str]] = {
     "migrations": lambda: _("Stop everything, back up, then run: manage.py migrate"),
     "broker": lambda: _("Start Redis and look at REDIS_URL; nothing is lost meanwhile."),
     "storage": lambda: _("Look at the disk or the object store, and who may write there."),
+    "files": lambda: _("Restore them from a backup; manage.py stored_files names all."),
     "sandbox": lambda: _("See docs/operators.md, Sandbox."),
     "weights": lambda: _("Run: manage.py fetch_weights"),
     "disk": lambda: _("Make room, or take a larger disk."),
@@ -266,6 +282,7 @@ CHECKS: dict[str, Check] = {
     "migrations": _migrations,
     "broker": _broker_as_used,
     "storage": _storage,
+    "files": _files,
     "sandbox": _sandbox,
     "weights": _weights,
     "disk": _disk,

@@ -13,7 +13,7 @@ from django.db import DatabaseError, InterfaceError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.http.response import HttpResponseBase
 
-from arena.operations import checks, metrics
+from arena.operations import metrics, readiness
 
 NOT_ALLOWED = 405
 
@@ -41,7 +41,7 @@ def healthz(request: HttpRequest) -> HttpResponse:
 
 def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether this process can do its part; why it can't is for the log, not for strangers."""
-    found = checks.run_quickly()
+    found = readiness.find_out()
     is_ready = all(each.is_ok for each in found)
     answer = {
         "status": "ok" if is_ready else "unavailable",
