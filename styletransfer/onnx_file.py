@@ -218,10 +218,12 @@ def _require_tensor(tensor: onnx.TensorProto) -> None:
         raise CheckpointRejected("corrupt_file", reason="tensor_shape", key=name)
     width, field = _STORAGE[tensor.data_type]
     elements = math.prod(tensor.dims)
+    listed = len(getattr(tensor, field))
     if tensor.HasField("raw_data"):
-        fits = len(tensor.raw_data) == width * elements
+        # Both at once would let two readers see two networks.
+        fits = len(tensor.raw_data) == width * elements and not listed
     else:
-        fits = len(getattr(tensor, field)) == elements
+        fits = listed == elements
     if not fits:
         raise CheckpointRejected("corrupt_file", reason="tensor_size", key=name)
 
@@ -252,6 +254,11 @@ def _match_inputs(graph: onnx.GraphProto, manifest: Manifest) -> dict[str, tuple
 
 def _require_picture(value: onnx.ValueInfoProto) -> tuple[Side, Side]:
     name, tensor = shorten(value.name), value.type.tensor_type
+    kind = value.type.WhichOneof("value")
+    if kind not in (None, "tensor_type"):
+        raise CheckpointRejected(
+            "wrong_dtype", problem="picture", key=name, expected="FLOAT", found=_word(kind)
+        )
     if tensor.elem_type != _Tensor.FLOAT:
         raise CheckpointRejected(
             "wrong_dtype",
@@ -282,6 +289,15 @@ def _require_one_output(graph: onnx.GraphProto) -> str:
             "output_shape", problem="outputs", expected=1, found=len(graph.output)
         )
     output = graph.output[0]
+    other = output.type.WhichOneof("value")
+    if other not in (None, "tensor_type"):
+        raise CheckpointRejected(
+            "wrong_dtype",
+            problem="picture",
+            key=shorten(output.name),
+            expected="FLOAT",
+            found=_word(other),
+        )
     kind = output.type.tensor_type.elem_type
     if kind not in (_Tensor.UNDEFINED, _Tensor.FLOAT):
         raise CheckpointRejected(
@@ -292,6 +308,10 @@ def _require_one_output(graph: onnx.GraphProto) -> str:
             found=_type_name(kind),
         )
     return str(output.name)
+
+
+def _word(kind: str) -> str:
+    return kind.removesuffix("_type")
 
 
 def _type_name(data_type: int) -> str:

@@ -53,7 +53,10 @@ def read_header(data: bytes | memoryview) -> Header:
     """
     length = _read_length(data)
     start = _LENGTH_BYTES + length
-    table = _parse_json(bytes(data[_LENGTH_BYTES:start]))
+    text = bytes(data[_LENGTH_BYTES:start])
+    if not text.startswith(b"{"):
+        _corrupt("header_json")
+    table = _parse_json(text)
     metadata = table.pop("__metadata__", {})
     if not isinstance(metadata, dict) or not all(isinstance(v, str) for v in metadata.values()):
         _corrupt("metadata")

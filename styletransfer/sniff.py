@@ -68,7 +68,8 @@ def sniff(head: bytes, size: int, tail: bytes = b"") -> FileFormat:
     for magic, offset, kind in _NO_CHECKPOINT:
         if head.startswith(magic, offset):
             raise CheckpointRejected("not_a_checkpoint", kind=kind)
-    if head[8:9] == b"{" and not _TEXT.issuperset(head[:8]):
+    # A mark or spaces before the header are damage, yet no reason not to say of what.
+    if head[8:].lstrip(b"\xef\xbb\xbf \t\r\n")[:1] == b"{" and not _TEXT.issuperset(head[:8]):
         return "safetensors"
     if _looks_like_onnx(head, size):
         return "onnx"

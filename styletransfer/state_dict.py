@@ -9,7 +9,6 @@ import argparse
 import encodings.cp437  # noqa: F401 - of names in zip files; later nothing can be imported
 import io
 import json
-import pickle
 import re
 import zipfile
 from collections.abc import Iterator, Mapping
@@ -18,10 +17,12 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor
+from torch._weights_only_unpickler import _get_allowed_globals, _get_user_allowed_globals
 
 from styletransfer.architectures import ARCHITECTURES
 from styletransfer.errors import CheckpointRejected
 from styletransfer.onnx_generator import is_out_of_memory, shorten_message
+from styletransfer.pickle_program import Program, read_legacy, read_program
 from styletransfer.safetensors_file import FACTS_SHOWN, MAX_HEADER_BYTES, MAX_TENSORS, shorten
 
 Weights = dict[str, Tensor]
@@ -52,6 +53,8 @@ _DTYPES = {
     torch.uint8: "U8",
     torch.bool: "BOOL",
 }
+# What torch.save writes, and torch.load reads with `weights_only`.
+_PROTOCOL = 2
 _GLOBAL = re.compile(r"GLOBAL ([\w.]+)")
 # Beside tensors, scripts save their options and numbers that NumPy has computed.
 _HARMLESS: list[Any] = [
@@ -78,7 +81,10 @@ def convert(data: bytes | memoryview, output: memoryview) -> int:
     """
     with torch.serialization.safe_globals(_HARMLESS):
         loaded = _load(data)
-    weights = _take_off_prefixes(_find_weights(loaded))
+    found = _find_weights(loaded)
+    for key, tensor in found.items():
+        _size_of_number(key, tensor)  # refuses what is no plain tensor
+    weights = _take_off_prefixes(found)
     return _write(weights, output)
 
 
@@ -87,17 +93,39 @@ def _load(data: bytes | memoryview) -> Any:
         _require_plain_zip(data)
     try:
         return torch.load(_open(data), map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        named = _GLOBAL.search(str(error))
-        if named is None:
-            raise _damaged(error, "unreadable") from error
-        raise CheckpointRejected("pickled_objects", name=shorten(named[1])) from error
-    except EOFError as error:
-        raise _damaged(error, "truncated") from error
     except Exception as error:
         if is_out_of_memory(error):
             raise CheckpointRejected("out_of_memory") from error
-        raise _damaged(error, "truncated" if "EOF" in str(error) else "unreadable") from error
+        raise _explain(error, data) from error
+
+
+def _explain(error: Exception, data: bytes | memoryview) -> CheckpointRejected:
+    """Tell objects that nobody may load from what is damaged."""
+    program = _program_of(data)
+    allowed = {*_get_allowed_globals(), *_get_user_allowed_globals()}
+    strangers = [name for name in program.names if name not in allowed]
+    named = _GLOBAL.search(str(error))  # where the program itself could not be followed
+    if named is not None:
+        strangers.append(named[1])
+    if strangers:
+        return CheckpointRejected("pickled_objects", name=shorten(strangers[0]))
+    if program.is_whole and program.protocol > _PROTOCOL:
+        return CheckpointRejected(
+            "format_refused", kind="pickle", problem="pickle_protocol", protocol=program.protocol
+        )
+    is_short = isinstance(error, EOFError) or "EOF" in str(error) or program.is_cut
+    return _damaged(error, "truncated" if is_short else "unreadable")
+
+
+def _program_of(data: bytes | memoryview) -> Program:
+    if bytes(data[:2]) != b"PK":
+        return read_legacy(bytes(data))
+    with zipfile.ZipFile(_open(data)) as archive:
+        name = next(name for name in archive.namelist() if name.partition("/")[2] == "data.pkl")
+        try:
+            return read_program(archive.read(name))
+        except (zipfile.BadZipFile, EOFError, RuntimeError, NotImplementedError):
+            return Program((), is_whole=True, is_cut=False, protocol=0)  # nobody can read it
 
 
 def _require_plain_zip(data: bytes | memoryview) -> None:
@@ -117,8 +145,9 @@ def _require_plain_zip(data: bytes | memoryview) -> None:
     if "data.pkl" not in inner:
         raise CheckpointRejected("format_refused", kind="zip")
     is_packed = any(entry.compress_type != zipfile.ZIP_STORED for entry in entries)
+    is_secret = any(entry.flag_bits & 1 for entry in entries)
     is_larger = sum(entry.file_size for entry in entries) > len(data)
-    if is_packed or is_larger or len(set(names)) < len(names):
+    if is_packed or is_secret or is_larger or len(set(names)) < len(names):
         raise CheckpointRejected("corrupt_file", reason="zip_entries")
 
 
@@ -207,7 +236,7 @@ def _write(weights: Weights, output: memoryview) -> int:
     position = 0
     for key in ordered:
         tensor = weights[key]
-        end = position + tensor.numel() * _size_of_number(key, tensor)
+        end = position + _size_of_number(key, tensor) * tensor.numel()
         table[key] = {
             "dtype": _DTYPES[tensor.dtype],
             "shape": list(tensor.shape),
@@ -230,8 +259,10 @@ def _write(weights: Weights, output: memoryview) -> int:
 
 def _size_of_number(key: str, tensor: Tensor) -> int:
     known = tensor.dtype in _DTYPES
-    if not known or tensor.layout != torch.strided or tensor.device.type != "cpu":
+    is_plain = tensor.layout == torch.strided and not tensor.is_nested
+    if not known or not is_plain or tensor.device.type != "cpu":
         found = str(tensor.dtype if not known else tensor.layout).removeprefix("torch.")
+        found = "nested" if tensor.is_nested else found
         raise CheckpointRejected("wrong_dtype", key=shorten(key), found=found)
     return 4 if tensor.dtype == torch.float64 else tensor.element_size()
 

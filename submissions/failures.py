@@ -153,6 +153,11 @@ _SPECIAL: dict[tuple[str, str], "str | Promise"] = {
         "Export the generator to ONNX instead: "
         "torch.onnx.export(generator, example, 'generator.onnx')."
     ),
+    ("format_refused", "pickle_protocol"): gettext_lazy(
+        "The file was saved with pickle_protocol={protocol}, which can't be read without running "
+        "it. Save it as torch.save does by itself: "
+        "torch.save(generator.state_dict(), 'generator.pth')."
+    ),
     ("wrong_inputs", "count"): gettext_lazy(
         "The ONNX graph takes these inputs: {found}. Export it with one, the content image, or "
         "two, content and style image."

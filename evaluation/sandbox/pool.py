@@ -109,12 +109,15 @@ class SandboxPool:
             SandboxUnavailable: a sandbox can't be built, or not in time.
         """
         deadline = time.monotonic() + timeout
-        with self._changed:
+        with self._changed, self._awaiting():
             while len(self._ready) < self._size:
                 if self._problem is not None:
                     raise self._problem
-                if not self._changed.wait(deadline - time.monotonic()):
+                if self._starting is not None:
+                    self._starting.hurry()
+                if time.monotonic() > deadline:
                     raise SandboxUnavailable(f"No sandbox was ready after {timeout:.0f} s.")
+                self._changed.wait(_POLL_S)
 
     def close(self) -> None:
         """End every sandbox; later calls of ``run`` are refused. May be called again."""
@@ -153,16 +156,22 @@ class SandboxPool:
         with self._changed:
             self._problem = None  # whatever was wrong before: this job wants a new attempt
             self._changed.notify_all()
-            self._is_awaited = True
-            try:
+            with self._awaiting():
                 sandbox = self._wait_for_one(should_stop)
-            finally:
-                self._is_awaited = False
             self._is_busy = True
             if self._refills_beside_jobs:
                 self._changed.notify_all()
         sandbox.hurry()
         return sandbox
+
+    @contextmanager
+    def _awaiting(self) -> Iterator[None]:
+        """Have what is started meanwhile started at full speed."""
+        self._is_awaited = True
+        try:
+            yield
+        finally:
+            self._is_awaited = False
 
     def _wait_for_one(self, should_stop: ShouldStop | None) -> Sandbox:
         while True:

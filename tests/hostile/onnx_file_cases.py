@@ -208,6 +208,14 @@ def _files() -> Iterator[Case]:
         "a shape that overflows": (_tensor(dims=[2**62, 4], raw=b""), "corrupt_file"),
         "200 GB of shape": (_tensor(dims=[50_000_000_000], raw=b"\0" * 4), "corrupt_file"),
         "nine sides": (_tensor(dims=[1] * 9, raw=b"\0" * 4), "corrupt_file"),
+        "raw and listed numbers": (
+            TensorProto(data_type=1, dims=[1], raw_data=b"\0" * 4, float_data=[1.0]),
+            "corrupt_file",
+        ),
+        "listed numbers too many": (
+            TensorProto(data_type=1, dims=[1], float_data=[1.0, 2.0]),
+            "corrupt_file",
+        ),
         "text": (
             TensorProto(data_type=TensorProto.STRING, dims=[1], string_data=[b"x"]),
             "wrong_dtype",

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 from onnx import ModelProto, TensorProto, helper
 
-from tests.hostile.case import ACCEPTED, ONNX, Case, fixed
+from tests.hostile.case import ACCEPTED, ONNX, SHAPE, Case, fixed
 from tests.hostile.onnx_graphs import (
     SIDES,
     case,
@@ -21,6 +21,8 @@ from tests.hostile.onnx_graphs import (
 )
 
 _HUGE = 1 << 40
+# The very ones that files of the corpus are tried on.
+PICTURES = np.random.default_rng(7).integers(0, 256, SHAPE)
 
 
 # --- What is declared -------------------------------------------------------------------------
@@ -60,6 +62,23 @@ def _interfaces() -> Iterator[Case]:
         "picture",
         inputs=[picture("content", SIDES, TensorProto.DOUBLE)],
     )
+    three = [picture(name) for name in ("content", "style", "mask")]
+    yield graph("three inputs", wrong, "names", inputs=three)
+    alone = [node("Identity", "w")]
+    numbers = {"w": np.zeros((1, 3, 16, 24), np.float32)}
+    made = model(alone, weights=numbers)
+    made.graph.ClearField("input")
+    yield case("no input", written(made), wrong, "names")
+    for kind in ("sequence", "optional"):
+        held = getattr(helper, f"make_{kind}_type_proto")(picture("x").type)
+        value = helper.make_value_info("content", held)
+        yield graph(f"an input that is {kind}", "wrong_dtype", "picture", inputs=[value])
+        value = helper.make_value_info("output", held)
+        yield graph(f"an output that is {kind}", "wrong_dtype", "picture", outputs=[value])
+    for dtype in (TensorProto.INT64, TensorProto.FLOAT16, TensorProto.BOOL):
+        value = picture("output", None, dtype)
+        name = TensorProto.DataType.Name(dtype)
+        yield graph(f"an output of {name}", "wrong_dtype", "picture", outputs=[value])
     yield graph(
         "a size fixed at another size", "wrong_size", inputs=[picture("content", [1, 3, 512, 512])]
     )
@@ -137,6 +156,18 @@ def _runs() -> Iterator[Case]:
             node("Div", "e z"),
         ],
     )
+    yield graph(
+        "NaN for the darker picture only",
+        "non_finite_output",
+        nodes=[
+            node("ReduceMean", "content", "m", keepdims=0),
+            node("Sub", "m t", "d"),
+            node("Sqrt", "d", "r"),
+            node("Add", "content r"),
+        ],
+        weights={"t": np.array(PICTURES.mean(axis=(1, 2, 3)).mean(), np.float32)},
+    )
+    yield graph("opset 1", "onnx_refused", "runtime", opset=1, nodes=[node("Selu", gamma=1)])
     yield graph(
         "half the size",
         "output_shape",
@@ -266,6 +297,20 @@ def _honest() -> Iterator[Case]:
     yield graph("honest, identity", ACCEPTED)
     scale = {"f": np.full((1, 3, 1, 1), 0.5, np.float32)}
     yield graph("honest, half as bright", ACCEPTED, nodes=[node("Mul", "content f")], weights=scale)
+    long = [node("Relu", f"v{i}" if i else "content", f"v{i + 1}") for i in range(1_000)]
+    yield graph("honest, a thousand layers", ACCEPTED, nodes=[*long, node("Abs", "v1000")])
+    path = "../../etc/passwd"
+    yield graph(
+        "honest, a weight called like a file",
+        ACCEPTED,
+        nodes=[helper.make_node("Mul", ["content", path], ["output"])],
+        weights={path: np.ones(1, np.float32)},
+    )
+    chinese = copy.deepcopy(ONNX)
+    chinese["inputs"] = [{"role": "content", "name": "\u5185\u5bb9"}]
+    named = model([node("Identity", "\u5185\u5bb9")], inputs=[picture("\u5185\u5bb9")])
+    name = "onnx: honest, named in Chinese"
+    yield Case(name, fixed(written(named)), ACCEPTED, manifest=chinese)
     yield graph("honest, opset 11", ACCEPTED, opset=11)
     kernel = {
         "k": np.full((3, 3, 3, 3), 1 / 27, np.float32),

@@ -84,6 +84,18 @@ def _archives() -> Iterator[Case]:
     yield _case("a zip without its end", zipped({"a": b"x" * 99})[:60], _REFUSED, "zip")
     yield _case("a tar with a link", tarred("a", b"", link="/etc/passwd"), _REFUSED, "tar")
     yield _case("a tar that climbs out", tarred("../../executed", b"x"), _REFUSED, "tar")
+    arrays = io.BytesIO()
+    np.savez(arrays, w=np.zeros(3, np.float32))
+    yield _case("arrays of NumPy", arrays.getvalue(), _REFUSED, "zip")
+    linked = zipfile.ZipInfo("archive/data/0")
+    linked.external_attr = 0o120777 << 16
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        archive.writestr(linked, "/etc/passwd")
+    yield _case("a zip of a link", buffer.getvalue(), _REFUSED)
+    yield _case("a zip behind a page", b"<html></html>" + zipped({"a": b"x"}), _NONE, "html")
+    many = zipped({f"f{i}": b"" for i in range(60_000)})
+    yield _case("a zip of 60,000 files", many, _REFUSED, "zip")
     yield _case("gzip", gzip.compress(graph), _REFUSED, "gzip")
     for kind, magic in {
         "bzip2": b"BZh91AY&SY", "xz": b"\xfd7zXZ\x00\x00", "zstd": b"\x28\xb5\x2f\xfd\x04",
@@ -113,6 +125,8 @@ def _nothing() -> Iterator[Case]:
     noise = np.random.default_rng(3).integers(0, 256, 5_000, dtype=np.uint8)
     yield _case("noise", b"\xff" + noise.tobytes(), _NONE)
     yield _case("zeros", bytes(5_000), _NONE)
+    yield _case("text in UTF-16", "weights".encode("utf-16") * 99, _NONE, "unknown")
+    yield _case("a model of TensorFlow", b"\x08\x01\x12\x04meta", "corrupt_file", "no_graph")
 
 
 def _mistaken() -> Iterator[Case]:

@@ -105,6 +105,11 @@ def _headers() -> Iterator[Case]:
     yield _case("a number of a million digits", pack(b'{"a":' + b"9" * 900_000 + b"}"), bad)
     yield _case("not UTF-8", pack(b'{"\xff\xfe":{}}'), bad, "header_json")
     yield _case("UTF-16", pack(b"{" + '"a":{}}'.encode("utf-16-le")), bad, "header_json")
+    yield _case("a mark before the JSON", pack(b'\xef\xbb\xbf{"a":{}}'), bad, "header_json")
+    yield _case("spaces before the JSON", _spaced_in_front(honest), bad, "header_json")
+    yield _case("no metadata", pack(b'{"__metadata__":null}'), bad, "metadata")
+    chatty = save(weights(), {f"key {i}": "x" * 90 for i in range(12_000)})
+    yield _case("a mebibyte of metadata", chatty, bad, "header_too_long")
     yield _case("NUL in the JSON", pack(b'{"a":{}}\0\0'), bad, "header_json")
     yield _case(
         "NaN for a shape", pack(b'{"a":{"dtype":"F32","shape":[NaN],"data_offsets":[0,4]}}'), bad
@@ -120,6 +125,11 @@ def _headers() -> Iterator[Case]:
     yield _case("metadata that is a list", pack(b'{"__metadata__":[1]}'), bad, "metadata")
     many = {f"k{i}": entry([0], 0, 0) for i in range(5_001)}
     yield _case("5,001 tensors", pack(json.dumps(many).encode()), "too_many_parameters", "tensors")
+
+
+def _spaced_in_front(honest: bytes) -> bytes:
+    length = int.from_bytes(honest[:8], "little")
+    return pack(b"  " + honest[8 : 8 + length], honest[8 + length :])
 
 
 def _entries() -> Iterator[Case]:
@@ -140,6 +150,11 @@ def _entries() -> Iterator[Case]:
     yield _case("200 GB of shape", table(entry([1 << 38], 0, 8)), bad, "tensor_size")
     yield _case("shape of 65 sides", table(entry([1] * 65, 0, 4), body=4), bad, "entry")
     yield _case("true for a side", table(entry([True, 2], 0, 8)), bad, "entry")
+    yield _case("true for an offset", table(entry([2], False, 8)), bad, "entry")
+    yield _case("an exponent for an offset", _exponent(), bad, "entry")
+    yield _case("8-bit floats", table(entry([8], 0, 8, dtype="F8_E4M3")), "wrong_keys")
+    yield _case("8-bit exponents", table(entry([8], 0, 8, dtype="F8_E8M0")), "wrong_dtype")
+    yield _case("an empty tensor", table(entry([0, 3], 0, 0), body=0), "wrong_keys")
     yield _case("text for a side", table(entry(["2"], 0, 8)), bad, "entry")
     yield _case("shape that is a table", table(entry([2], 0, 8) | {"shape": {"0": 2}}), bad)
     yield _case("unknown field", table(entry([2], 0, 8, strides=[0])), bad, "entry")
@@ -150,6 +165,10 @@ def _entries() -> Iterator[Case]:
     yield _case("an empty table", pack(b"{}"), "wrong_keys")
 
 
+def _exponent() -> bytes:
+    return pack(b'{"a":{"dtype":"F32","shape":[2],"data_offsets":[0,8e0]}}', bytes(8))
+
+
 def _contents() -> Iterator[Case]:
     """Yield tables that are right and weights that are not."""
     yield _case("NaN weight", edited(_first(np.nan)), "non_finite_weights")
@@ -157,6 +176,11 @@ def _contents() -> Iterator[Case]:
     half = weights(np.float16)
     half[_FIRST].flat[0] = -np.inf
     yield _case("infinite weight in 16 bits", bytes(save(half)), "non_finite_weights")
+    yield _case("NaN in bfloat16", _brain_nan(), "non_finite_weights")
+    empty = edited(lambda made: made.update({_FIRST: np.zeros((0, 3, 9, 9), np.float32)}))
+    yield _case("a tensor without numbers", empty, "wrong_shapes")
+    beside = edited(lambda made: made.update(more=np.zeros((0,), np.float32)))
+    yield _case("an empty tensor beside", beside, "wrong_keys")
     for dtype in (np.int32, np.float64, np.uint8, np.int64, np.bool_):
         name = np.dtype(dtype).name
         yield _case(f"weights of {name}", edited(_retyped(dtype)), "wrong_dtype")
@@ -177,6 +201,14 @@ def _contents() -> Iterator[Case]:
     yield _case("weights that overflow", bytes(save(huge)), "non_finite_output")
     other = {"model.0.weight": np.zeros((3, 3), np.float32)}
     yield _case("another network", bytes(save(other)), "wrong_keys")
+
+
+def _brain_nan() -> bytes:
+    """Return honest weights in bfloat16 but for one number."""
+    half = save(weights(np.float16))
+    length = int.from_bytes(half[:8], "little")
+    header = half[8 : 8 + length].replace(b'"F16"', b'"BF16"').rstrip()
+    return pack(header, b"\xc0\x7f" + bytes(len(half) - 8 - length - 2))
 
 
 def _honest() -> Iterator[Case]:

@@ -27,6 +27,7 @@ from tests.hostile import (
     other_cases,
     pickle_cases,
     safetensors_cases,
+    state_dict_cases,
 )
 from tests.hostile.bundle import Ending, run_all
 from tests.hostile.case import ACCEPTED, SHAPE, Bait, Case
@@ -40,6 +41,7 @@ CASES = [
     *onnx_file_cases.cases(),
     *onnx_run_cases.cases(),
     *pickle_cases.cases(),
+    *state_dict_cases.cases(),
     *other_cases.cases(),
 ]
 
