@@ -102,7 +102,7 @@ def _load(data: bytes | memoryview) -> Any:
 def _explain(error: Exception, data: bytes | memoryview) -> CheckpointRejected:
     """Tell objects that nobody may load from what is damaged."""
     program = _program_of(data)
-    allowed = {*_get_allowed_globals(), *_get_user_allowed_globals()}
+    allowed = {*_get_allowed_globals(), *_get_user_allowed_globals()}  # type: ignore[no-untyped-call]
     strangers = [name for name in program.names if name not in allowed]
     named = _GLOBAL.search(str(error))  # where the program itself could not be followed
     if named is not None:

@@ -6,10 +6,11 @@ import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import yaml
 
 from arena.lifetime import die_with_parent
 from tests.deployment import free_port
+from tests.evaluation.sandbox.processes import descendants
 
 ROOT = Path(__file__).resolve().parents[1]
 PROFILE = ROOT / "deploy" / "worker-seccomp.json"
@@ -193,12 +195,15 @@ class Host:
         try:
             yield process
         finally:
+            # Here no namespace ends with its first process, as in a container.
+            family = _hold(descendants(process.pid))
             process.terminate()
             try:
                 process.wait(20)
             except subprocess.TimeoutExpired:
                 process.kill()
                 process.wait()
+            _kill(family)
 
     def _here(self, text: str) -> str:
         for there, here in (
@@ -254,3 +259,19 @@ class Host:
             if "host=" in address
         ]
         return [path if path.is_dir() else path.parent for path in paths]
+
+
+def _hold(pids: Iterable[int]) -> list[int]:
+    """Return descriptors of processes, which no other process can be mistaken for."""
+    held = []
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            held.append(os.pidfd_open(pid))
+    return held
+
+
+def _kill(held: Iterable[int]) -> None:
+    for process in held:
+        with suppress(ProcessLookupError):  # it ended by itself
+            signal.pidfd_send_signal(process, signal.SIGKILL)
+        os.close(process)

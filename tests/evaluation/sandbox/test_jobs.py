@@ -97,7 +97,9 @@ def test_a_generator_that_needs_too_much_memory_is_refused(
     error = refused(pool, job, Limits(wall_s=60, memory_bytes=256 << 20))
     assert (error.code, error.facts["limit_bytes"]) == ("too_much_memory", 256 << 20)
     # So near to what it needs at least that it is tried.
-    tight = error.facts["needed_bytes"] - (32 << 20)
+    needed = error.facts["needed_bytes"]
+    assert isinstance(needed, int)
+    tight = needed - (32 << 20)
     error = refused(pool, job, Limits(wall_s=60, memory_bytes=tight))
     assert (error.code, error.facts) == ("out_of_memory", {"limit_bytes": tight})
 
