@@ -41,6 +41,9 @@ def add_parser(commands: Any) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--resume", action="store_true", help="go on from the checkpoint in OUT")
+    parser.add_argument(
+        "--tensorboard", action="store_true", help="write event files, OUT/tensorboard"
+    )
     add_flags(parser)
     parser.set_defaults(run=run)
 
@@ -50,10 +53,17 @@ def run(arguments: argparse.Namespace) -> None:
     config = read_flags(arguments)
 
     from styletransfer.commands.training_bar import TrainingBar
+    from styletransfer.training.event_files import EventFiles
+    from styletransfer.training.events import Listener
     from styletransfer.training.opening import train
+    from styletransfer.training.report import HtmlReport
     from styletransfer.training.samples import SampleFiles
 
+    out = Path(config.out)
+    listeners: list[Listener] = [SampleFiles(out), HtmlReport(out)]
+    listeners += [EventFiles(out)] if arguments.tensorboard else []
+
     with TrainingBar() as bar:
-        is_complete = train(config, [bar, SampleFiles(Path(config.out))], resume=arguments.resume)
+        is_complete = train(config, [bar, *listeners], resume=arguments.resume)
     if is_complete and os.environ.get("RANK", "0") == "0":
         print(f"{config.out}: generator.safetensors with its manifest.json")
