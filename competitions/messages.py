@@ -6,6 +6,8 @@ from typing import Any
 from django.conf import settings
 from django.utils.module_loading import import_string
 
+from competitions.queues import key_prefix
+
 log = logging.getLogger(__name__)
 
 
@@ -16,7 +18,10 @@ def send(task: str, *, queue: str, row: object) -> bool:
     can be sent, or it is lost, the sweeper sends another.
     """
     try:
-        _celery().send_task(task, args=[str(row)], queue=queue, retry=False)
+        from kombu import pools  # with the first message: most web processes need none
+
+        with pools.producers[connect(queue)].acquire(block=True) as producer:
+            _celery().send_task(task, args=[str(row)], queue=queue, retry=False, producer=producer)
     except Exception:  # each broker has errors of its own, and none may do harm
         log.warning("no broker: %s of %s waits for the sweeper", task, row, exc_info=True)
         return False
@@ -33,9 +38,16 @@ def unread(queue: str) -> int:
 
 def count(queue: str) -> int:
     """Count the messages that wait in ``queue``; raise what the broker does if it is away."""
-    with _celery().connection_for_write() as connection:
+    with connect(queue) as connection:
         channel: Any = connection.default_channel
         return int(channel._size(queue))
+
+
+def connect(queue: str) -> Any:
+    """Return a connection that uses the keys of a queue."""
+    options = _celery().conf.broker_transport_options or {}
+    prefixed = {**options, "global_keyprefix": key_prefix(queue)}
+    return _celery().connection_for_write(transport_options=prefixed)
 
 
 def _celery() -> Any:

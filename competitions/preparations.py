@@ -18,16 +18,16 @@ from competitions.models import (
     ScoringRecipe,
 )
 from competitions.people import User
+from competitions.queues import PREPARATIONS
 from styletransfer.values import ExtractorPin
 
 PREPARE = "evaluation.prepare"
-QUEUE = "checks"
 OPEN = (PreparationStatus.WAITING, PreparationStatus.RUNNING)
 
 
 def send(preparation_id: int) -> bool:
     """Tell the workers of a row that waits; return whether the message went out."""
-    if not messages.send(PREPARE, queue=QUEUE, row=preparation_id):
+    if not messages.send(PREPARE, queue=PREPARATIONS, row=preparation_id):
         return False
     Preparation.objects.filter(pk=preparation_id).update(dispatched_at=Now())
     return True

@@ -2,8 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Self
 from uuid import UUID
+
+from pydantic import TypeAdapter
 
 from styletransfer.proposal import Proposal
 from styletransfer.recipe import Recipe
@@ -76,6 +78,20 @@ class Assignment:
     @property
     def puts_together(self) -> bool:
         return self.count == 0
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON values."""
+        written: dict[str, Any] = TypeAdapter(Assignment).dump_python(self, mode="json")
+        return written
+
+    @classmethod
+    def from_json(cls, data: object) -> Self:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            ValueError: it is something else.
+        """
+        return TypeAdapter(cls).validate_python(data)
 
 
 @dataclass

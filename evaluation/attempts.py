@@ -28,16 +28,6 @@ class Attempt:
     notes: Notes
 
 
-@dataclass(frozen=True)
-class _Hold:
-    """What a lease renews: the attempt's hold on its submission."""
-
-    desk: Desk
-
-    def renew(self, *, lease_expires_at: object, **progress: Any) -> bool:
-        return self.desk.renew(progress)
-
-
 def make_attempt(
     desk: Desk, place: Workplace, *, worker: str, is_ending: Callable[[], bool]
 ) -> None:
@@ -51,7 +41,7 @@ def make_attempt(
     deadline = timedelta(seconds=assignment.deadline_s)
     with (
         bound_contextvars(worker=worker, **facts),
-        Lease(_Hold(desk), deadline=deadline, is_ending=is_ending) as lease,
+        Lease(desk, deadline=deadline, is_ending=is_ending) as lease,
     ):
         notes = Notes(converted_sha256=assignment.checkpoint.converted_sha256)
         _work(Attempt(desk, lease, place, notes))

@@ -6,11 +6,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from evaluation.assignment import Assignment, Checked, Notes, Picture
+from evaluation.lease import Hold
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import ReferenceImages
 
 
-class Desk(Protocol):
+class Desk(Hold, Protocol):
     """One attempt's way to the platform.
 
     What is handed in counts only while the attempt holds its submission: each ``report`` says
@@ -20,9 +21,6 @@ class Desk(Protocol):
     @property
     def assignment(self) -> Assignment:
         """What there is to do."""
-
-    def renew(self, progress: Mapping[str, Any]) -> bool:
-        """Keep the lease and tell how far it is; return False if it was cancelled or taken over."""
 
     def open_checkpoint(self) -> AbstractContextManager[Path]:
         """Give the file that was entered, unchanged, on this machine.

@@ -1,20 +1,15 @@
-"""Holding a row while a worker is busy with it."""
+"""Holding what a worker is busy with: renewed while it works; free of Django."""
 
 import contextvars
 import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Protocol, Self
-
-from django.conf import settings
-from django.db import DatabaseError, InterfaceError, connection
-from django.db.models.expressions import Combinable
-from django.db.models.functions import Now
 
 log = logging.getLogger(__name__)
 
@@ -24,20 +19,34 @@ HUNG_EXIT_CODE = 70
 PROGRESS_EVERY_S = 2.0
 
 
-def next_expiry() -> Combinable:
-    """Return when a lease taken now runs out, by the database's clock: a worker's may be wrong."""
-    return Now() + settings.EVALUATION_LEASE
+class PlatformAway(Exception):
+    """The platform can't be asked at the moment."""
 
 
-class Held(Protocol):
-    """A row that a worker claimed: a submission, or a preparation."""
+class Hold(Protocol):
+    """What a worker has claimed."""
 
-    def renew(self, *, lease_expires_at: Combinable, **progress: Any) -> bool:
-        """Keep the lease; return False if this attempt no longer holds the row."""
+    @property
+    def lease_s(self) -> float:
+        """So long it is kept after the last renewal."""
+
+    @property
+    def heartbeat_s(self) -> float:
+        """So often it is renewed."""
+
+    def renew(self, progress: Mapping[str, Any]) -> bool:
+        """Keep the lease; return False if this attempt no longer holds it.
+
+        Raises:
+            PlatformAway: nobody can say.
+        """
+
+    def let_go(self) -> None:
+        """Close what only the renewing thread has used."""
 
 
 class Lease:
-    """Renews a claimed row in a thread and carries progress with it.
+    """Renews a claim in a thread and carries progress with it.
 
     Everybody who waits for work asks ``should_stop``: it becomes true when the row was cancelled
     or taken over (``is_lost``), or when the worker is to end and can give the row back. Work that
@@ -47,12 +56,12 @@ class Lease:
 
     def __init__(
         self,
-        row: Held,
+        hold: Hold,
         *,
         deadline: timedelta,
         is_ending: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._row = row
+        self._hold = hold
         self._is_ending = is_ending
         self._deadline = time.monotonic() + deadline.total_seconds()
         self._progress: dict[str, object] = {}
@@ -77,7 +86,7 @@ class Lease:
     def was_frozen(self) -> bool:
         """Say whether this process stood still for long: then no clock says how slow a job is."""
         gap = max(self._longest_gap, time.monotonic() - self._seen_at)
-        return gap > settings.EVALUATION_LEASE.total_seconds()
+        return gap > self._hold.lease_s
 
     def report(self, step: str, done: int = 0, of: int = 0) -> None:
         """Tell those who watch what is being done; a new step at once."""
@@ -111,19 +120,19 @@ class Lease:
     def _keep(self) -> None:
         try:
             while True:
-                self._changed.wait(settings.EVALUATION_HEARTBEAT.total_seconds())
+                self._changed.wait(self._hold.heartbeat_s)
                 self._changed.clear()
                 self._note_time()
                 if self._closing.is_set():
                     return
                 if time.monotonic() > self._deadline:
-                    log.critical("%r hangs: this worker ends", self._row)
+                    log.critical("%r hangs: this worker ends", self._hold)
                     os._exit(HUNG_EXIT_CODE)
                 if not self.is_lost:  # else nothing to keep, but the work may hang all the same
                     self._renew()
                     self._note_time()
         finally:
-            connection.close()  # this thread's own
+            self._hold.let_go()
 
     def _note_time(self) -> None:
         moment = time.monotonic()
@@ -132,10 +141,9 @@ class Lease:
 
     def _renew(self) -> None:
         try:
-            if not self._row.renew(lease_expires_at=next_expiry(), **self._progress):
+            if not self._hold.renew(self._progress):
                 self._lost.set()
-        except (DatabaseError, InterfaceError):
-            # The next beat tries again; if the database stays away the lease runs out, and then
-            # the row's attempt number keeps this worker's scores out.
-            log.warning("could not renew the lease of %r", self._row, exc_info=True)
-            connection.close()
+        except PlatformAway:
+            # The next beat tries again; if the platform stays away the lease runs out, and then
+            # the attempt's number keeps this worker's scores out.
+            log.warning("could not renew the lease of %r", self._hold, exc_info=True)

@@ -12,25 +12,20 @@ from django.db import close_old_connections
 
 from competitions.models import Pair
 from evaluation import services, shards
+from evaluation.assigning import PREPARATION, SCORING_PER_PAIR, describe
 from evaluation.assignment import (
     Assignment,
     Checked,
-    Checkpoint,
     Notes,
     Picture,
-    References,
 )
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Shard, Stage
 from evaluation.references import load_first_pair, load_references
+from evaluation.row_lease import RowHold
 from evaluation.stored_checkpoint import local_copy
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import ReferenceImages
 from submissions.models import Submission
-
-# Everything but the generator itself: reading, features of the references, scores.
-PREPARATION = timedelta(minutes=30)
-SCORING_PER_PAIR = timedelta(seconds=30)
 
 
 def claim(submission_id: UUID, stage: Stage, *, worker: str) -> "LocalDesk | None":
@@ -51,15 +46,13 @@ def claim(submission_id: UUID, stage: Stage, *, worker: str) -> "LocalDesk | Non
     return ShardDesk(found) if isinstance(found, Shard) else LocalDesk(found)
 
 
-class LocalDesk:
+class LocalDesk(RowHold):
     """Serves one attempt from the database."""
 
     def __init__(self, run: EvaluationRun) -> None:
+        super().__init__(run.submission)
         self._run = run
         self.assignment = describe(run)
-
-    def renew(self, progress: Mapping[str, Any]) -> bool:
-        return self._run.submission.renew(lease_expires_at=next_expiry(), **progress)
 
     def open_checkpoint(self) -> AbstractContextManager[Path]:
         return local_copy(self._run.submission)
@@ -109,10 +102,7 @@ class LocalDesk:
 
     def _write_down(self, notes: Notes) -> EvaluationRun:
         _wake_database()
-        run = self._run
-        run.steps, run.versions, run.log = notes.steps, notes.versions, notes.log
-        run.submission.converted_sha256 = notes.converted_sha256
-        return run
+        return services.write_down(self._run, notes)
 
 
 class ShardDesk(LocalDesk):
@@ -123,7 +113,7 @@ class ShardDesk(LocalDesk):
         self._shard = shard
         self.assignment = describe_shard(shard)
 
-    def renew(self, progress: Mapping[str, Any]) -> bool:
+    def _keep(self, progress: Mapping[str, Any]) -> bool:
         return shards.renew(self._shard, progress)
 
     def report_shard(self, notes: Notes, result: bytes, pictures: Sequence[Picture]) -> bool:
@@ -158,45 +148,6 @@ class ShardDesk(LocalDesk):
 def _wake_database() -> None:
     # Work takes long enough for a database to be restarted: what was found shall not be lost.
     close_old_connections()
-
-
-def deadline_of(run: EvaluationRun, pairs: int) -> timedelta:
-    """Return how long an attempt may take, everything included."""
-    # Twice: the second pass over some of the pairs has the same limit.
-    allowed = 2 * timedelta(seconds=run.submission.phase.time_limit_s)
-    return PREPARATION + allowed + SCORING_PER_PAIR * pairs
-
-
-def describe(run: EvaluationRun) -> Assignment:
-    """Say what there is to do in an attempt."""
-    submission = run.submission
-    phase = submission.phase
-    pairs = phase.reference_set.pairs.count()
-    return Assignment(
-        run=run.pk,
-        submission=submission.pk,
-        attempt=run.attempt,
-        stage="check" if run.stage == Stage.CHECK else "score",
-        checkpoint=Checkpoint(
-            sha256=submission.sha256,
-            size_bytes=submission.size_bytes,
-            manifest=submission.manifest,
-            converted_sha256=submission.converted_sha256,
-        ),
-        references=References(
-            id=phase.reference_set_id,
-            sha256=phase.reference_set.sha256,
-            image_size=phase.reference_set.image_size,
-        ),
-        pairs_public=phase.pairs_public,
-        recipe=phase.recipe.as_value(),
-        extractors=phase.extractors,
-        time_limit_s=phase.time_limit_s,
-        memory_bytes=phase.memory_limit_bytes,
-        deadline_s=deadline_of(run, pairs).total_seconds(),
-        first=0,
-        count=pairs,
-    )
 
 
 def describe_shard(shard: Shard) -> Assignment:

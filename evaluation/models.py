@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from competitions.models import Pair
 from evaluation.shard_model import Shard, ShardState
+from evaluation.worker_token import WorkerToken
 from submissions.models import Submission
 
 __all__ = [
@@ -62,6 +63,15 @@ class EvaluationRun(models.Model):
         _("outcome"), max_length=10, choices=Outcome, default=Outcome.RUNNING
     )
     worker = models.CharField(_("worker"), max_length=120)
+    # Of a worker elsewhere; nobody else may report for it.
+    token = models.ForeignKey(
+        WorkerToken,
+        models.SET_NULL,
+        null=True,
+        blank=True,
+        related_name="runs",
+        verbose_name=_("worker token"),
+    )
     started_at = models.DateTimeField(_("started at"), default=now)
     finished_at = models.DateTimeField(_("finished at"), null=True, blank=True)
     steps = models.JSONField(_("time of each step"), default=dict)  # name of the step -> seconds
@@ -198,6 +208,15 @@ class Worker(models.Model):
     """A worker process as it described itself, and when it was last heard of."""
 
     name = models.CharField(_("name"), max_length=120, unique=True)
+    # Of a worker elsewhere; null for one inside.
+    token = models.ForeignKey(
+        WorkerToken,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="known_workers",
+        verbose_name=_("worker token"),
+    )
     version = models.CharField(_("version"), max_length=40)
     device = models.CharField(_("device"), max_length=120)
     threads = models.PositiveSmallIntegerField(_("threads"))

@@ -13,9 +13,7 @@ from competitions.mail import Reader, notify
 from competitions.models import Competition, MailKind
 from evaluation.models import WorkerOutage
 from evaluation.queues import unattended_queues, waiting_in_vain
-from submissions.dispatch import queue_of
 from submissions.models import Submission
-from submissions.states import Status
 
 log = logging.getLogger(__name__)
 
@@ -26,10 +24,7 @@ def watch_workers() -> None:
     over = WorkerOutage.objects.filter(ended_at__isnull=True).exclude(queue__in=unattended)
     over.update(ended_at=Now())
     known = set(WorkerOutage.objects.filter(ended_at__isnull=True).values_list("queue", flat=True))
-    waiting: dict[str, list[Submission]] = {}
-    for submission in waiting_in_vain(sorted(unattended - known)):
-        waiting.setdefault(queue_of(Status(submission.status)), []).append(submission)
-    for queue, submissions in waiting.items():
+    for queue, submissions in waiting_in_vain(sorted(unattended - known)).items():
         _begin(queue, submissions)
 
 

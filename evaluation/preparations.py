@@ -26,7 +26,8 @@ from competitions.models import (
 from competitions.preparation_problems import PreparationRejected
 from competitions.reference_images import lock_thawed, make_pairs
 from evaluation.image_upload import SHOWN, ImageUpload, Source
-from evaluation.lease import Lease, next_expiry
+from evaluation.lease import Lease
+from evaluation.row_lease import next_expiry
 from styletransfer.images import (
     Pixels,
     convert_picture,

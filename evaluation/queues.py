@@ -1,19 +1,19 @@
 """What waits in each queue, for how long, and who is there to take it."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db.models import Min
+from django.db.models import Count, Min
 from django.db.models.functions import Coalesce, Now
 from django.utils.timezone import now
 
 from competitions.models import Preparation
-from competitions.preparations import QUEUE as PREPARATIONS
+from competitions.queues import PREPARATIONS
 from evaluation.models import Worker
-from submissions.dispatch import queue_of
-from submissions.models import Submission
+from submissions import dispatch
+from submissions.models import Submission, SubmissionQuerySet
 from submissions.states import Status
 
 # So long a queue may be without a worker before anybody is told: a restart takes less.
@@ -41,37 +41,48 @@ class Queue:
 
 
 def find_queues() -> list[Queue]:
-    """Return every queue; a handful of queries, however much waits."""
+    """Return every queue; a handful of queries, however much waits and however many there are."""
     workers = Counter(
         queue
         for queues in Worker.objects.online().values_list("queues", flat=True)
         for queue in queues
     )
-    found = []
+    waiting: Counter[str] = Counter()
+    first: dict[str, datetime] = {}
+    busy: Counter[str] = Counter()
     for status in _WAITING:
-        name = queue_of(status)
-        waiting = Submission.objects.waiting(status)
-        count = waiting.count()
-        since = [waiting.aggregate(first=Min(Coalesce("queued_at", "created_at")))["first"]]
-        held = Status.RUNNING if status == Status.QUEUED else status
-        busy = Submission.objects.filter(status=held, lease_expires_at__isnull=False).count()
-        if name == PREPARATIONS:
-            prepared = Preparation.objects.waiting()
-            count += prepared.count()
-            since.append(prepared.aggregate(first=Min("created_at"))["first"])
-            busy += Preparation.objects.filter(lease_expires_at__isnull=False).count()
-        first = min((each for each in since if each is not None), default=None)
-        found.append(Queue(name, count, first, busy, workers[name]))
-    return found
+        rows = Submission.objects.waiting(status)
+        for queue, count, came in _by_queue(rows, status):
+            waiting[queue] += count
+            first[queue] = min(first.get(queue, came), came)
+    for status in (Status.CHECKING, Status.RUNNING):
+        held = Submission.objects.filter(status=status, lease_expires_at__isnull=False)
+        for queue, count, _came in _by_queue(held, status):
+            busy[queue] += count
+    prepared = Preparation.objects.waiting().aggregate(n=Count("pk"), first=Min("created_at"))
+    waiting[PREPARATIONS], first[PREPARATIONS] = prepared["n"], prepared["first"]
+    busy[PREPARATIONS] = Preparation.objects.filter(lease_expires_at__isnull=False).count()
+    return [
+        Queue(name, waiting[name], first.get(name), busy[name], workers[name])
+        for name in [*dispatch.queues(), PREPARATIONS]
+    ]
+
+
+def _by_queue(rows: SubmissionQuerySet, status: Status) -> Iterator[tuple[str, int, datetime]]:
+    """Count rows of a state by queue, with the moment when the first came."""
+    first = Min(Coalesce("queued_at", "created_at"))
+    found = rows.order_by().values_list("phase__workers", "phase__competition")
+    for workers, competition, count, came in found.annotate(n=Count("pk"), came_first=first):
+        queue = dispatch.queue_of(status, workers=workers, competition_id=competition)
+        yield queue, count, came
 
 
 def unattended_queues() -> set[str]:
     """Return the queues that no worker has been there for, longer than anybody should wait."""
-    names = {queue_of(status) for status in _WAITING}
     recent = Worker.objects.filter(seen_at__gt=Now() - PATIENCE)
     # One without a sandbox takes nothing, however often it starts anew.
     able = [row.queues for row in recent if row.sandbox_check.get("is_ok") is not False]
-    return names - {queue for queues in able for queue in queues}
+    return set(dispatch.queues()) - {queue for queues in able for queue in queues}
 
 
 def waits_in_vain(submission: Submission) -> bool:
@@ -80,14 +91,14 @@ def waits_in_vain(submission: Submission) -> bool:
         return False
     if now() - submission.status_changed_at < PATIENCE:
         return False
-    return queue_of(Status(submission.status)) in unattended_queues()
+    return dispatch.queue_for(submission) in unattended_queues()
 
 
-def waiting_in_vain(queues: Sequence[str]) -> list[Submission]:
-    """Return the submissions that wait in queues without a worker, the first in line first."""
-    found: list[Submission] = []
-    for status in _WAITING:
-        if queue_of(status) in queues:
-            rows = Submission.objects.waiting(status).filter(status_changed_at__lt=Now() - PATIENCE)
-            found += rows.select_related("phase__competition").order_by("created_at", "pk")
+def waiting_in_vain(queues: Iterable[str]) -> dict[str, list[Submission]]:
+    """Return the submissions that wait in each queue without a worker, the first in line first."""
+    found = {}
+    for queue in queues:
+        rows = dispatch.waiting_in(queue).filter(status_changed_at__lt=Now() - PATIENCE)
+        if ordered := list(rows.select_related("phase__competition").order_by("created_at", "pk")):
+            found[queue] = ordered
     return found

@@ -2,13 +2,10 @@
 
 from functools import lru_cache
 
-from competitions.models import ImageRole, Pair, ReferenceSet
+from competitions.models import Pair, ReferenceSet
+from evaluation.reference_images import ReferencesChanged, assemble, require_frozen
 from styletransfer.images import decode_png, pixels_sha256
-from styletransfer.values import Image, ReferenceImages, hash_references
-
-
-class ReferencesChanged(Exception):
-    """Stored images are not the ones that were frozen: scores would mean something else."""
+from styletransfer.values import Image, ReferenceImages
 
 
 @lru_cache(maxsize=2)
@@ -18,10 +15,8 @@ def load_references(reference_set_id: int, sha256: str) -> ReferenceImages:
     Raises:
         ReferencesChanged: a pixel differs from what was frozen.
     """
-    references = read_references(ReferenceSet.objects.get(pk=reference_set_id))
-    if references.sha256 != sha256:
-        raise ReferencesChanged(f"reference set {reference_set_id} does not match its hash")
-    return references
+    found = read_references(ReferenceSet.objects.get(pk=reference_set_id))
+    return require_frozen(found, sha256)
 
 
 def load_first_pair(reference_set_id: int) -> ReferenceImages:
@@ -43,27 +38,10 @@ def load_first_pair(reference_set_id: int) -> ReferenceImages:
 
 def read_references(reference_set: ReferenceSet) -> ReferenceImages:
     """Read a set as it is now, frozen or not; it is named by the pixels that were found."""
-    images: dict[str, list[Image]] = {role: [] for role in ImageRole.values}
-    keys: dict[str, list[int]] = {role: [] for role in ImageRole.values}
-    size = (reference_set.image_size, reference_set.image_size)
+    side = reference_set.image_size
+    images: list[tuple[str, int, Image]] = []
     for row in reference_set.images.order_by("role", "position"):
         with row.file.open("rb") as file:
-            images[row.role].append(decode_png(file.read(), size=size))
-        keys[row.role].append(row.pk)
-    pairs = [
-        (keys["content"].index(pair.content_id), keys["style"].index(pair.style_id))
-        for pair in reference_set.pairs.order_by("position")
-    ]
-    return ReferenceImages(
-        contents=images["content"],
-        styles=images["style"],
-        pairs=pairs,
-        reals=images["real"],
-        sha256=hash_references(
-            image_size=reference_set.image_size,
-            pixel_hashes={
-                role: [pixels_sha256(one) for one in some] for role, some in images.items()
-            },
-            pairs=pairs,
-        ),
-    )
+            images.append((row.role, row.pk, decode_png(file.read(), size=(side, side))))
+    pairs = reference_set.pairs.order_by("position").values_list("content_id", "style_id")
+    return assemble(images, pairs, image_size=side)

@@ -13,11 +13,12 @@ from django.db.models.functions import Coalesce, Now
 from competitions.models import Pair
 from competitions.services import publish_entry
 from evaluation import first_looks, mails
-from evaluation.assignment import FirstLook, Picture
+from evaluation.assignment import FirstLook, Notes, Picture
 from evaluation.board import rebuild_entry
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, ImageScore, Outcome, Output, Score, Stage
 from evaluation.pictures import discard_pictures, store_pictures
+from evaluation.row_lease import next_expiry
+from evaluation.worker_token import WorkerToken
 from styletransfer.proposal import Proposal
 from styletransfer.score_card import ScoreCard
 from submissions import dispatch
@@ -31,8 +32,13 @@ ROWS_AT_ONCE = 5_000
 
 
 @transaction.atomic
-def begin(submission: Submission, stage: Stage, *, worker: str) -> EvaluationRun | None:
-    """Claim ``submission`` for one attempt; return None if it is not waiting for this stage."""
+def begin(
+    submission: Submission, stage: Stage, *, worker: str, token: WorkerToken | None = None
+) -> EvaluationRun | None:
+    """Claim ``submission`` for one attempt; return None if it is not waiting for this stage.
+
+    A worker elsewhere is known by its ``token``, which alone may report what comes of it.
+    """
     target = Status.CHECKING if stage == Stage.CHECK else Status.RUNNING
     if not submission.claim(target, lease_expires_at=next_expiry()):
         return None
@@ -41,9 +47,17 @@ def begin(submission: Submission, stage: Stage, *, worker: str) -> EvaluationRun
         attempt=submission.attempt,
         stage=stage,
         worker=worker,
+        token=token,
         started_at=Now(),
     )
     run.refresh_from_db(fields=["started_at"])
+    return run
+
+
+def write_down(run: EvaluationRun, notes: Notes) -> EvaluationRun:
+    """Take over what a worker has noted; it is stored with what comes of the attempt."""
+    run.steps, run.versions, run.log = notes.steps, notes.versions, notes.log
+    run.submission.converted_sha256 = notes.converted_sha256
     return run
 
 

@@ -17,9 +17,9 @@ from django.db.models.functions import Now
 from competitions.models import Pair
 from evaluation import services
 from evaluation.assignment import Notes, Picture
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Outcome, Output, Stage
 from evaluation.pictures import discard_pictures, store_pictures
+from evaluation.row_lease import next_expiry
 from evaluation.shard_model import Shard, ShardState
 from styletransfer.score_card import ScoreCard
 from styletransfer.shard import ShardResult

@@ -20,11 +20,11 @@ from django.utils.timezone import now
 from competitions import messages
 from competitions.models import LeaderboardEntry, Preparation, PreparationStatus
 from competitions.preparations import OPEN as OPEN_PREPARATIONS
-from competitions.preparations import QUEUE as PREPARATIONS
 from competitions.preparations import send as send_preparation
+from competitions.queues import PREPARATIONS, Workers
 from evaluation import shards
+from evaluation.assigning import PREPARATION, deadline_of
 from evaluation.board import rebuild_entry
-from evaluation.local_desk import PREPARATION, deadline_of
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
 from evaluation.preparations import discard_upload, remove_leftovers
@@ -173,24 +173,24 @@ def resend() -> int:
     """Send a message for rows at the head of the line that have none, or had one long ago."""
     stale = Now() - settings.RESEND_AFTER
     sent = 0
-    for status in (Status.CHECKING, Status.QUEUED):
-        head = Submission.objects.waiting(status).order_by(
+    for queue in dispatch.queues():
+        head = dispatch.waiting_in(queue).order_by(
             F("queued_at").asc(nulls_first=True), "created_at", "pk"
         )[:RESENT_AT_ONCE]
         rows = Submission.objects.filter(pk__in=[row.pk for row in head])
         overdue = rows.filter(Q(dispatched_at__isnull=True) | Q(dispatched_at__lt=stale))
         # Enough for the head of the line: no pile grows while there is no worker to read it.
-        if not overdue or dispatch.unread(status) >= RESENT_AT_ONCE:
+        if not overdue or messages.unread(queue) >= RESENT_AT_ONCE:
             continue
         for submission in overdue:
             # Of several sweepers one sends it.
             if not overdue.filter(pk=submission.pk).update(dispatched_at=Now()):
                 continue
-            if not dispatch.send(submission.pk, status):
+            if not dispatch.send(submission.pk, Status(submission.status)):
                 rows.filter(pk=submission.pk).update(dispatched_at=None)
                 return sent  # nor would the next
             sent += 1
-    if dispatch.unread(Status.QUEUED) < RESENT_AT_ONCE:
+    if messages.unread(Workers.EVALUATION.value) < RESENT_AT_ONCE:
         sent += shards.resend(RESENT_AT_ONCE)
     return sent
 

@@ -18,6 +18,7 @@ from evaluation.lease import Lease
 from evaluation.local_desk import claim
 from evaluation.models import Stage
 from evaluation.recipe_calibration import calibrate_recipe
+from evaluation.row_lease import RowHold
 from submissions.dispatch import CHECK, EVALUATE
 from submissions.models import Submission
 
@@ -72,7 +73,7 @@ def prepare(preparation_id: str) -> None:
     deadline = preparations.deadline_of(preparation)
     with (
         bound_contextvars(preparation=preparation.pk, attempt=preparation.attempt),
-        Lease(preparation, deadline=deadline, is_ending=worker.is_ending) as lease,
+        Lease(RowHold(preparation), deadline=deadline, is_ending=worker.is_ending) as lease,
     ):
         _prepare(preparation, lease)
 

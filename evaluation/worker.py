@@ -14,14 +14,12 @@ from celery.signals import celeryd_init, worker_init, worker_shutdown, worker_sh
 from django.conf import settings
 from django.utils.timezone import now
 
+from competitions.queues import CHECKS, key_prefix
 from evaluation.presence import Presence
 from evaluation.sandbox import Finding, LeakySandbox, SandboxPool, SandboxUnavailable, self_test
 from evaluation.workplace import Workplace
-from submissions.dispatch import queue_of
-from submissions.states import Status
 
 log = logging.getLogger(__name__)
-_CHECKS = queue_of(Status.CHECKING)
 _ending = threading.Event()
 _presences: list[Presence] = []  # one at most, known once Celery has read its options
 
@@ -33,7 +31,7 @@ def sandboxes() -> SandboxPool:
     A team waits for its check, which takes two for a state dict: one to convert, one to run it.
     They are there again as soon as may be; while a run is scored, its time is what matters.
     """
-    is_for_checks = any(_CHECKS in presence.queues for presence in _presences)
+    is_for_checks = any(CHECKS in presence.queues for presence in _presences)
     size = settings.WARM_SANDBOXES or (2 if is_for_checks else 1)
     return SandboxPool(size, refills_beside_jobs=is_for_checks)
 
@@ -53,11 +51,27 @@ def workplace() -> Workplace:
 
 @celeryd_init.connect
 def _note_who_this_is(
-    sender: str | None = None, options: dict[str, Any] | None = None, **_kwargs: Any
+    sender: str | None = None,
+    options: dict[str, Any] | None = None,
+    conf: Any = None,
+    **_kwargs: Any,
 ) -> None:
     queues = (options or {}).get("queues") or [settings.CELERY_TASK_DEFAULT_QUEUE]
     names = queues.split(",") if isinstance(queues, str) else queues
+    if conf is not None:
+        _stay_within(names, conf)
     _presences[:] = [Presence(sender or platform.node(), queues=names)]
+
+
+def _stay_within(queues: Sequence[str], conf: Any) -> None:
+    """Have the connection use the keys of these queues, as those who send do."""
+    prefixes = {key_prefix(queue) for queue in queues}
+    if len(prefixes) > 1:
+        sys.exit(f"stylearena: {', '.join(queues)}: start a worker for each of these queues")
+    conf.broker_transport_options = {
+        **conf.broker_transport_options,
+        "global_keyprefix": prefixes.pop(),
+    }
 
 
 @worker_init.connect

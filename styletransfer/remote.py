@@ -62,18 +62,24 @@ class Answer:
     body: Any
 
 
-def read_token(environment: Mapping[str, str], file: Path | None) -> str:
-    """Return the token of ``STYLEARENA_TOKEN``, or of a file that only its owner can read.
+def read_token(
+    environment: Mapping[str, str],
+    file: Path | None,
+    *,
+    variable: str = "STYLEARENA_TOKEN",
+    name: str = "token",
+) -> str:
+    """Return the token of a variable, or of a file that only its owner can read.
 
     Raises:
         BadToken: there is none, or others can read the file.
     """
-    if file is None and (token := environment.get("STYLEARENA_TOKEN", "").strip()):
+    if file is None and (token := environment.get(variable, "").strip()):
         return token
     home = environment.get("XDG_CONFIG_HOME") or str(Path.home() / ".config")
-    path = file or Path(home) / "stylearena" / "token"
+    path = file or Path(home) / "stylearena" / name
     if not path.exists():
-        raise BadToken(f"there is no token: set STYLEARENA_TOKEN, or write it to {path}, mode 0600")
+        raise BadToken(f"there is no token: set {variable}, or write it to {path}, mode 0600")
     if path.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         raise BadToken(f"others can read {path}: run chmod 600 {path}")
     token = path.read_text(encoding="utf-8").strip()

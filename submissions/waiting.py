@@ -1,5 +1,6 @@
 """Where a submission stands in the queue, and when it may start."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -8,10 +9,12 @@ from uuid import UUID
 from django.db.models import Avg, DurationField, ExpressionWrapper, F
 from django.utils.timezone import now
 
+from competitions.queues import scoring_queue
 from submissions.models import Submission
 from submissions.states import Status
 
 RECENT_RUNS = 20
+_QUEUE = ("phase__workers", "phase__competition")
 
 
 @dataclass(frozen=True)
@@ -31,13 +34,17 @@ def places_of(submissions: Sequence[Submission]) -> dict[UUID, QueuePlace | None
     if not any(row.status == Status.QUEUED for row in submissions):
         return places
     # Not those that wait for their teams.
-    queue = Submission.objects.waiting(Status.QUEUED).order_by("queued_at", "pk")
+    waiting = Submission.objects.waiting(Status.QUEUED).order_by("queued_at", "pk")
+    running = Submission.objects.filter(status=Status.RUNNING).order_by()
     typical = _typical_run()
-    is_busy = Submission.objects.filter(status=Status.RUNNING).exists()
-    for ahead, pk in enumerate(queue.values_list("pk", flat=True)):
+    busy = {scoring_queue(*row) for row in running.values_list(*_QUEUE).distinct()}
+    ahead: Counter[str] = Counter()
+    for pk, *found in waiting.values_list("pk", *_QUEUE):
+        queue = scoring_queue(*found)
         if pk in places:
-            start = now() + typical * (ahead + is_busy / 2) if typical else None
-            places[pk] = QueuePlace(ahead + 1, start)
+            start = now() + typical * (ahead[queue] + (queue in busy) / 2) if typical else None
+            places[pk] = QueuePlace(ahead[queue] + 1, start)
+        ahead[queue] += 1
     return places
 
 

@@ -64,10 +64,13 @@ class Notes:
 
 def test_the_services_start_what_the_launcher_starts() -> None:
     assert command("web") == as_in_the_container(launch.web(8000))
-    for name, queue in (("worker-checks", "checks"), ("worker-cpu", "evaluation")):
-        assert command(name) == as_in_the_container(launch.worker(queue))
-    of_the_gpu = [word.replace("evaluation-gpu@", "evaluation@") for word in command("worker-gpu")]
-    assert of_the_gpu == command("worker-cpu")
+    for name, queues in (
+        ("worker-checks", ("checks", "preparations")),
+        ("worker-cpu", ("evaluation",)),
+    ):
+        assert command(name) == as_in_the_container(launch.worker(*queues))
+    gpu = launch.worker("gpu")
+    assert command("worker-gpu") == as_in_the_container(gpu)
     assert command("sweeper") == as_in_the_container(launch.manage("sweeper", "sweep"))
 
 
@@ -235,15 +238,26 @@ def is_healthy(port: int) -> bool:
     return subprocess.run(probe, capture_output=True).returncode == 0
 
 
+PING = """
+from arena.celery import app
+from competitions.queues import key_prefix
+app.conf.broker_transport_options["global_keyprefix"] = key_prefix("{queue}")
+print(app.control.inspect(timeout=3).ping())
+"""
+
+
 def answering(host: Host, port: int) -> set[str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "celery", "-A", "arena", "inspect", "ping", "-j", "-t", "3"],
-        cwd=ROOT,
-        env=host.environment("sweeper", port),
-        capture_output=True,
-        text=True,
-    )
-    return set(re.findall(r'"(\w+)@', done.stdout))
+    said = ""
+    for queue in ("checks", "evaluation"):
+        done = subprocess.run(
+            [*(sys.executable, "-m", "django", "shell", "-v", "0"), "-c", PING.format(queue=queue)],
+            cwd=ROOT,
+            env=host.environment("sweeper", port),
+            capture_output=True,
+            text=True,
+        )
+        said += done.stdout
+    return set(re.findall(r"'(\w+)@", said))
 
 
 def wait_for(is_true: Any, programs: dict[str, "subprocess.Popen[str]"]) -> None:

@@ -66,7 +66,7 @@ class PhaseAdmin(OrganizerAdmin[Phase]):
         }
         machine = {
             "description": _("Per submission. The time is that of all pairs together."),
-            "fields": ("time_limit_s", "memory_limit_mib", "max_checkpoint_mib"),
+            "fields": ("workers", "time_limit_s", "memory_limit_mib", "max_checkpoint_mib"),
         }
         return (
             (None, {"fields": ("competition", "name", "position", "description")}),

@@ -13,6 +13,7 @@ from competitions.models.competition import Competition
 from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ReferenceSet
 from competitions.people import Viewer
+from competitions.queues import Workers, scoring_queue
 from styletransfer.metric_specs import EXTRACTORS
 from styletransfer.pretrained import is_surrogate
 from styletransfer.values import ExtractorPin
@@ -66,6 +67,17 @@ class Phase(models.Model):
     time_limit_s = models.PositiveIntegerField(_("time limit for all pairs, seconds"), default=300)
     memory_limit_bytes = models.PositiveBigIntegerField(_("memory limit, bytes"), default=3 * 2**30)
 
+    workers = models.CharField(
+        _("workers"),
+        max_length=10,
+        choices=Workers,
+        default=Workers.EVALUATION,
+        help_text=_(
+            "Who scores. A competition’s own workers need a token, which you make under “Worker "
+            "tokens”; checks are always made by the site’s own."
+        ),
+    )
+
     # A worker that has other weights than these refuses the run.
     # By role, as ``EXTRACTORS`` has them: {"name": ..., "sha256": ...}.
     pinned = models.JSONField(_("networks"), editable=False)
@@ -94,6 +106,9 @@ class Phase(models.Model):
                 name="phase_limits_are_positive",
             ),
             models.CheckConstraint(
+                condition=Q(workers__in=Workers.values), name="phase_workers_known"
+            ),
+            models.CheckConstraint(
                 condition=Q(ranking_direction__in=Direction.values),
                 name="phase_ranking_direction_known",
             ),
@@ -107,6 +122,11 @@ class Phase(models.Model):
 
     def is_open_at(self, moment: datetime) -> bool:
         return self.opens_at <= moment and (self.closes_at is None or moment < self.closes_at)
+
+    @property
+    def queue(self) -> str:
+        """The queue of those who score its submissions."""
+        return scoring_queue(self.workers, self.competition_id)
 
     @property
     def is_open(self) -> bool:

@@ -3,6 +3,6 @@
 They stand above the apps that these are of: what can be done about them is decided here.
 """
 
-from evaluation.admin import run, submission, team, worker
+from evaluation.admin import run, submission, team, worker, worker_token
 
-__all__ = ["run", "submission", "team", "worker"]
+__all__ = ["run", "submission", "team", "worker", "worker_token"]

@@ -57,10 +57,12 @@ WALLS = {
 class WorkerAdmin(admin.ModelAdmin[Worker]):
     list_display = (
         *("name", "is_online", "is_tight", "seen_at", "queues_shown", "doing"),
-        *("version", "device", "threads"),
+        *("version", "device", "threads", "token"),
     )
+    list_select_related = ("token",)
     fields = readonly_fields = (
         "name",
+        "token",
         "version",
         "device",
         "threads",

@@ -2,7 +2,7 @@
 
 from typing import Any, NoReturn
 
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.utils.translation import gettext_lazy as _
 from rest_framework.exceptions import NotFound
 from rest_framework.request import Request
@@ -65,5 +65,6 @@ urlpatterns = [
         OutputPicture.as_view(),
         name="api-output",
     ),
+    path("workers/", include("evaluation.gateway.urls")),
     re_path("", UnknownAddress.as_view()),
 ]

@@ -104,8 +104,10 @@ def manage(name: str, *arguments: str) -> Program:
     return Program(name, [sys.executable, "-m", "django", *arguments])
 
 
-def worker(queue: str) -> Program:
-    options = ["-Q", queue, "-n", f"{queue}@%h", "-P", "solo", "--loglevel", "INFO"]
+def worker(*queues: str) -> Program:
+    """Name the process after the first of its queues."""
+    queue = queues[0]
+    options = ["-Q", ",".join(queues), "-n", f"{queue}@%h", "-P", "solo", "--loglevel", "INFO"]
     quiet = ["--without-gossip", "--without-mingle"]
     # Celery warns root of pickled messages; ours are JSON, and sandboxes leave root by themselves.
     python = [sys.executable, "-W", "ignore:You're running the worker with superuser privileges"]
@@ -184,8 +186,8 @@ def serve(supervisor: Supervisor, *, port: int, is_demo: bool) -> None:
     if not answers(port):
         raise CannotStart("the web server does not start; see the lines above")
     supervisor.say(f"StyleArena is at {address}  (Ctrl-C stops it)")
-    for queue in ("checks", "evaluation"):
-        supervisor.keep(worker(queue))
+    supervisor.keep(worker("checks", "preparations"))
+    supervisor.keep(worker("evaluation"))
     supervisor.keep(manage("sweeper", "sweep"))
     if is_demo:
         seed(supervisor)

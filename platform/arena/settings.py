@@ -310,6 +310,7 @@ REST_FRAMEWORK = {
         "anon": env_str("ARENA_THROTTLE_ANON", "600/min"),
         "user": env_str("ARENA_THROTTLE_USER", "1200/min"),
         "upload": env_str("ARENA_THROTTLE_UPLOAD", "60/hour"),
+        "worker": env_str("ARENA_THROTTLE_WORKER", "6000/min"),
     },
     "NUM_PROXIES": env_int("ARENA_PROXIES", 0),
     "UNAUTHENTICATED_USER": "django.contrib.auth.models.AnonymousUser",
@@ -335,6 +336,8 @@ SWEEP_INTERVAL = timedelta(seconds=env_int("ARENA_SWEEP_SECONDS", 2))
 RESEND_AFTER = timedelta(seconds=env_int("ARENA_RESEND_SECONDS", 30))
 
 CELERY_APP = "arena.celery.app"
+# How workers elsewhere reach Redis; each gets a user and a password of its own in it.
+WORKER_BROKER_URL = env_str("ARENA_WORKER_BROKER_URL") or REDIS_URL
 BROKER_DIR = VAR_DIR / "broker"
 # Redis on a Unix socket: its own client and Celery spell the address differently.
 CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1) or "filesystem://localhost"

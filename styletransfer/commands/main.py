@@ -4,6 +4,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 
 from styletransfer.commands import (
@@ -67,6 +68,8 @@ def make_parser() -> argparse.ArgumentParser:
         train_discriminator,
     ):
         command.add_parser(commands)
+    for point in sorted(entry_points(group="stylearena.commands")):
+        point.load()(commands)  # of what is installed beside this package and may use it
     return parser
 
 

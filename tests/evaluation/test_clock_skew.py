@@ -38,7 +38,8 @@ from django.conf import settings
 from django.db.models import DurationField, ExpressionWrapper, F
 from django.db.models.functions import Now
 from evaluation import services, sweeper
-from evaluation.lease import Lease, next_expiry
+from evaluation.lease import Lease
+from evaluation.row_lease import RowHold, next_expiry
 from evaluation.models import EvaluationRun, Stage
 from submissions.models import Submission
 waiting = Submission.objects.filter(status="queued").order_by("created_at")
@@ -46,7 +47,7 @@ free, postponed = waiting
 swept = sweeper.sweep()
 early = services.begin(postponed, Stage.SCORE, worker="skewed")
 run = services.begin(free, Stage.SCORE, worker="skewed")
-with Lease(free, deadline=timedelta(minutes=1)) as lease:
+with Lease(RowHold(free), deadline=timedelta(minutes=1)) as lease:
     assert free.renew(lease_expires_at=next_expiry())
 since = lambda name: ExpressionWrapper(F(name) - Now(), output_field=DurationField())
 row = Submission.objects.annotate(

@@ -16,6 +16,7 @@ from evaluation.flag_texts import flag_lines
 from evaluation.lease import Lease
 from evaluation.local_desk import LocalDesk
 from evaluation.models import Stage
+from evaluation.row_lease import RowHold
 from evaluation.runner import open_scorer
 from evaluation.sandbox import SandboxStopped, SandboxUnavailable, Stylised
 from evaluation.second_pass import make_second_pass
@@ -146,7 +147,7 @@ def second_pass_that(error: Exception) -> SecondPass:
         raise error
 
     desk = desk_for(make_phase())
-    lease = Lease(make_submission(), deadline=timedelta(minutes=1))
+    lease = Lease(RowHold(make_submission()), deadline=timedelta(minutes=1))
     attempt = Attempt(desk, lease, workplace(), Notes())
     return make_second_pass(attempt, choose_order(PAIRS, 0), [].__getitem__, fail)
 

@@ -14,6 +14,7 @@ from pytest_django import Settings
 from evaluation import services
 from evaluation.lease import HUNG_EXIT_CODE, Lease
 from evaluation.models import Stage
+from evaluation.row_lease import RowHold
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_submission, silence
@@ -45,7 +46,7 @@ def test_a_lease_is_renewed_and_shows_progress() -> None:
     submission = claim()
     soon = now() + timedelta(seconds=5)
     Submission.objects.update(lease_expires_at=soon)
-    with Lease(submission, deadline=LONG) as lease:
+    with Lease(RowHold(submission), deadline=LONG) as lease:
         lease.report("generating", 3, 8)
         wait_for("progress_done", submission, 3)
     row = Submission.objects.get()
@@ -58,7 +59,7 @@ def test_a_lease_is_renewed_and_shows_progress() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_lease_is_lost_when_the_submission_is_cancelled() -> None:
     submission = claim()
-    with Lease(submission, deadline=LONG) as lease:
+    with Lease(RowHold(submission), deadline=LONG) as lease:
         assert Submission.objects.get().move(Status.CANCELLED, finished_at=now())
         end = time.monotonic() + 10
         while not lease.is_lost:
@@ -71,7 +72,7 @@ def test_a_lease_is_lost_when_the_submission_is_cancelled() -> None:
 def test_a_lease_that_ran_out_is_lost_though_nobody_has_taken_the_row() -> None:
     submission = claim()
     silence(submission)
-    with Lease(submission, deadline=LONG) as lease:
+    with Lease(RowHold(submission), deadline=LONG) as lease:
         end = time.monotonic() + 10
         while not lease.is_lost:
             assert time.monotonic() < end
@@ -85,7 +86,7 @@ def test_progress_is_shown_between_two_renewals(
     settings.EVALUATION_HEARTBEAT = timedelta(minutes=1)
     monkeypatch.setattr("evaluation.lease.PROGRESS_EVERY_S", 0.1)
     submission = claim()
-    with Lease(submission, deadline=LONG) as lease:
+    with Lease(RowHold(submission), deadline=LONG) as lease:
         for done in range(1, 4):
             time.sleep(0.2)
             lease.report("generating", done, 3)
@@ -99,10 +100,12 @@ from django.core.management import call_command
 from django.utils.timezone import now
 call_command("migrate", verbosity=0)
 from evaluation.lease import Lease
+from evaluation.row_lease import RowHold
+from evaluation.row_lease import RowHold
 from submissions.models import Submission
 from submissions.states import Status
 from tests.evaluation.test_lease import claim
-with Lease(claim(), deadline=timedelta(seconds={deadline})) as lease:
+with Lease(RowHold(claim()), deadline=timedelta(seconds={deadline})) as lease:
     {act}
     time.sleep(60)
 """
@@ -135,8 +138,10 @@ from datetime import timedelta
 from django.core.management import call_command
 call_command("migrate", verbosity=0)
 from evaluation.lease import Lease
+from evaluation.row_lease import RowHold
+from evaluation.row_lease import RowHold
 from tests.evaluation.test_lease import claim
-with Lease(claim(), deadline=timedelta(minutes=1)) as lease:
+with Lease(RowHold(claim()), deadline=timedelta(minutes=1)) as lease:
     time.sleep(2)
     print(lease.was_frozen, flush=True)
     time.sleep(2)

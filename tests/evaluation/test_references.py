@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 
 from competitions.models import ReferenceImage
-from evaluation.references import ReferencesChanged, load_references
+from evaluation.reference_images import ReferencesChanged
+from evaluation.references import load_references
 from tests.factories import make_png, make_reference_set
 
 

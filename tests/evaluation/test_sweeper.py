@@ -12,8 +12,8 @@ from django.utils.timezone import now
 from pytest_django import Settings
 
 from evaluation import services, sweeper
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Outcome, Stage
+from evaluation.row_lease import next_expiry
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_submission, silence

@@ -33,7 +33,7 @@ def add_worker(name: str = "w", **fields: Any) -> Worker:
         "version": platform_version(),
         "device": "cpu",
         "threads": 1,
-        "queues": ["checks", "evaluation"],
+        "queues": ["checks", "preparations", "evaluation"],
         "sandbox_check": {"is_ok": True},
         "started_at": Now(),
         "seen_at": Now(),
@@ -112,7 +112,7 @@ def test_a_clock_that_is_off_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_queue_without_a_worker_and_one_of_another_version_are_found() -> None:
-    add_worker("checks@a", queues=["checks"])
+    add_worker("checks@a", queues=["checks", "preparations"])
     assert "evaluation" in found("workers").detail
     old = add_worker("evaluation@a", queues=["evaluation"], version="0.0.1")
     assert "evaluation@a" in found("workers").detail

@@ -20,6 +20,7 @@ from arena.operations.logs import keep_out, make_formatter
 from evaluation import services
 from evaluation.lease import Lease
 from evaluation.models import Stage
+from evaluation.row_lease import RowHold
 from submissions.states import Status
 from tests.factories import make_scored_submission, make_submission
 
@@ -125,7 +126,7 @@ def test_the_thread_that_renews_a_lease_says_for_which_submission(lines: Lines) 
             told.set()
 
     with bound_contextvars(submission="the-one"):
-        lease = Told(submission, deadline=timedelta(minutes=1))
+        lease = Told(RowHold(submission), deadline=timedelta(minutes=1))
     with lease:
         lease.report("generating")
         assert told.wait(10)

@@ -74,7 +74,7 @@ def test_an_import_goes_on_with_another_worker_when_the_first_is_killed(tmp_path
     site = Deployment(tmp_path / "var", **FAST)
     site.manage("migrate", "--verbosity", "0")
     site.manage("shell", "-v", "0", "-c", ASK % PICTURES)
-    checks = list(worker("checks").command)
+    checks = list(worker("checks", "preparations").command)
     with running(site, checks) as first:
         # Files tell at once that the work has begun; a management command takes seconds.
         site.wait_for("a picture", lambda: len(stored(site, "references")) > 6, 200)

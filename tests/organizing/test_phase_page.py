@@ -66,6 +66,7 @@ class Desk:
             "quota_concurrent": "2",
             "free_failures": "0",
             "time_limit_s": "300",
+            "workers": "evaluation",
             "memory_limit_mib": "3072",
             "max_checkpoint_mib": "256",
         } | changes

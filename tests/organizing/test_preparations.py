@@ -23,7 +23,8 @@ from competitions.preparation_problems import CODES, Problem
 from competitions.preparations import request_calibration
 from evaluation import preparations, sweeper, tasks
 from evaluation.demo.baselines import discriminator_bytes
-from evaluation.lease import Lease, next_expiry
+from evaluation.lease import Lease
+from evaluation.row_lease import RowHold, next_expiry
 from styletransfer.pretrained import extractor_pin
 from styletransfer.values import ExtractorPin
 from tests.factories import make_competition, make_phase, make_recipe, make_user, silence
@@ -121,7 +122,7 @@ def test_a_worker_that_wakes_too_late_imports_nothing() -> None:
     frozen.upload.storage.save(
         str(frozen.upload.name), ContentFile(pack(pictures("c.png", seed=9)))
     )
-    lease = Lease(frozen, deadline=timedelta(minutes=1))
+    lease = Lease(RowHold(frozen), deadline=timedelta(minutes=1))
     assert not preparations.import_images(frozen, lease)
     assert {image.name for image in ReferenceImage.objects.all()} == {"a", "b"}
     assert set(stored()) == kept
@@ -136,7 +137,7 @@ def test_a_worker_that_wakes_too_late_leaves_the_upload_to_the_next_attempt(
     assert frozen is not None
     silence(frozen)
     sweeper.take_lost_preparations()
-    with Lease(frozen, deadline=timedelta(minutes=1)) as lease:
+    with Lease(RowHold(frozen), deadline=timedelta(minutes=1)) as lease:
         tasks._prepare(frozen, lease)
     row = reload(waiting)
     assert row.status == PreparationStatus.WAITING
@@ -187,7 +188,7 @@ def test_a_worker_that_is_to_end_gives_its_import_back(monkeypatch: pytest.Monke
     waiting = make_waiting()
     begun = preparations.begin(waiting.pk)
     assert begun is not None
-    with Lease(begun, deadline=timedelta(minutes=1), is_ending=lambda: True) as lease:
+    with Lease(RowHold(begun), deadline=timedelta(minutes=1), is_ending=lambda: True) as lease:
         tasks._prepare(begun, lease)
     row = reload(waiting)
     assert (row.status, row.faults, row.attempt) == (PreparationStatus.WAITING, 0, 1)

@@ -23,8 +23,8 @@ from hypothesis.stateful import (
 
 from competitions.errors import DomainError
 from evaluation import organizing, services, sweeper
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Stage
+from evaluation.row_lease import next_expiry
 from styletransfer.manifest import Manifest
 from submissions import describing
 from submissions.models import Submission

@@ -10,8 +10,8 @@ from pytest_django.live_server_helper import LiveServer
 
 from arena.accounts.models import User
 from competitions.models import Phase
-from evaluation.lease import next_expiry
 from evaluation.models import EvaluationRun, Outcome, Score, Stage
+from evaluation.row_lease import next_expiry
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import (

@@ -30,7 +30,7 @@ _SECRETS = (
 _SHORTEST_SECRET = 6
 _RULES = (
     # An address of a person; workers' names look like one and are none.
-    (re.compile(r"(?<![\w.+%-])(?!(?:celery|checks|evaluation)@)"
+    (re.compile(r"(?<![\w.+%-])(?!(?:celery|checks|evaluation|gpu|private-\d+)@)"
                 r"[\w.+%-]+@[\w-]+(?:\.[\w-]+)*\.[A-Za-z]{2,}"), "[address]"),
     (re.compile(r"(?<=://)[^/\s:@]*:[^/\s@]+(?=@)"), HIDDEN),  # name and password of an address
     (re.compile(r"(?i)\b(bearer|token|basic)\s+[\w.~+/=-]{12,}"), rf"\1 {HIDDEN}"),
