@@ -15,6 +15,7 @@ from competitions import policies
 from competitions.board import board_rows
 from competitions.board_chart import board_chart
 from competitions.board_table import ROWS_PER_PAGE, board_table
+from competitions.kept_pages import keep_page
 from competitions.models import Pair, Phase
 
 TOP_ROWS = 10
@@ -23,6 +24,7 @@ LONGEST_SEARCH = 80
 
 @never_cache
 @require_safe
+@keep_page
 def board(request: HttpRequest, phase_id: int) -> HttpResponse:
     """Show the whole board; to a page that asks for news, only the part that changes.
 

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from competitions import teams
 from competitions.errors import Conflict
+from competitions.kept_pages import forget_pages
 from competitions.models import (
     Competition,
     ImageRole,
@@ -108,6 +109,7 @@ def publish_entry(
             value, held.ranking_value, direction=phase.ranking_direction
         ):
             return False
+    forget_pages(phase.pk)
     LeaderboardEntry.objects.update_or_create(
         phase=phase,
         team=team,

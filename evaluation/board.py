@@ -7,6 +7,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import QuerySet
 
+from competitions.kept_pages import forget_pages
 from competitions.models import LeaderboardEntry, Phase, Team
 from competitions.ranking import is_better, keep_finite, ranking_value
 from evaluation.models import EvaluationRun, Score
@@ -32,6 +33,7 @@ def rebuild_entry(phase: Phase, team: Team) -> None:
     The phase row is locked, so that of two changes at once the later one sees the earlier.
     """
     phase = Phase.objects.select_for_update().get(pk=phase.pk)
+    forget_pages(phase.pk)
     submissions = {row.pk: row for row in standing(phase, team)}
     scores = _scores_of(list(submissions))
     best: UUID | None = None

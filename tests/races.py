@@ -22,9 +22,12 @@ Look: TypeAlias = Callable[[Any], dict[str, Any]]
 Race: TypeAlias = tuple[Prepare, Run, Look]
 
 
-def run_races(module: str, *, var: Path, database_url: str | None) -> Any:
+def run_races(
+    module: str, *, var: Path, database_url: str | None, redis_url: str | None = None
+) -> Any:
     """Run a module's races on an empty database; return what it printed."""
-    env = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
+    embedded = ("DATABASE_URL", "REDIS_URL")
+    env = {name: value for name, value in os.environ.items() if name not in embedded}
     env |= {
         "ARENA_VAR": str(var),
         "DJANGO_SETTINGS_MODULE": "arena.settings",
@@ -32,6 +35,8 @@ def run_races(module: str, *, var: Path, database_url: str | None) -> Any:
     }
     if database_url is not None:
         env["DATABASE_URL"] = database_url
+    if redis_url is not None:
+        env["REDIS_URL"] = redis_url
     _run(env, "django", "migrate", "-v0")
     return json.loads(_run(env, module))
 

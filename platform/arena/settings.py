@@ -249,6 +249,9 @@ CACHES = {
     )
 }
 
+# How long a board is shown to visitors as it was made; one that is published is made at once.
+PAGES_KEPT_S = 0 if TESTING else env_int("ARENA_PAGES_KEPT_SECONDS", 5)
+
 # --- Static files ---------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = VAR_DIR / "static"
