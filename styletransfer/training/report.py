@@ -83,7 +83,7 @@ class HtmlReport:
         config = dict(started.config) if started else {}
         facts = {
             "state": self.state,
-            "steps": f"{len(self.steps)} of {started.steps if started else '?'}",
+            "steps": f"{self.steps[-1]['step'] + 1 if self.steps else 0} of {started.steps if started else '?'}",
             "device": started.device if started else "?",
             "parameters": f"{started.parameters:,}" if started else "?",
             "seconds": f"{sum(each['seconds'] or 0 for each in self.steps):,.0f}",
