@@ -81,9 +81,10 @@ class HtmlReport:
     def _page(self) -> str:
         started = self.started
         config = dict(started.config) if started else {}
+        done = self.steps[-1]["step"] + 1 if self.steps else 0
         facts = {
             "state": self.state,
-            "steps": f"{self.steps[-1]['step'] + 1 if self.steps else 0} of {started.steps if started else '?'}",
+            "steps": f"{done} of {started.steps if started else '?'}",
             "device": started.device if started else "?",
             "parameters": f"{started.parameters:,}" if started else "?",
             "seconds": f"{sum(each['seconds'] or 0 for each in self.steps):,.0f}",
