@@ -148,7 +148,7 @@ class Archive:
         Raises:
             Invalid: it is something else.
         """
-        from styletransfer.images import ImageRejected, read_png_size
+        from styletransfer.picture_files import ImageRejected, read_png_size
 
         data = self.read(name, limit=largest_png(side))
         try:

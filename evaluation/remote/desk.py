@@ -18,7 +18,8 @@ from evaluation.lease import PlatformAway
 from evaluation.reference_images import assemble, require_frozen
 from evaluation.remote.file_cache import FileCache
 from evaluation.remote.platform_client import Platform, Refused
-from styletransfer.images import ImageRejected, decode_png, pixels_sha256
+from styletransfer.images import decode_png, pixels_sha256
+from styletransfer.picture_files import ImageRejected
 from styletransfer.score_card import ScoreCard
 from styletransfer.values import Image, ReferenceImages
 

@@ -203,7 +203,7 @@ def make_app(
     joined: Joined, work: Callable[[Joined, str], None], *, ca_file: Path | None
 ) -> Celery:
     """Return a Celery app that takes messages of one queue and sends none."""
-    app = Celery("stylearena-worker", broker=joined.broker_url, fixups=set(), set_as_current=False)
+    app = Celery("stylearena-worker", broker=joined.broker_url, fixups=[], set_as_current=False)
     app.conf.update(
         broker_transport_options=dict(joined.broker_options),
         broker_connection_retry_on_startup=True,

@@ -93,7 +93,7 @@ def require_nothing_but_its_queue(site: RemoteSite) -> None:
             *(["SET", "arena:private-1:x", "1"], ["EVAL", "return redis.call('GET','x')", "0"]),
             *(["KEYS", "*"], ["SCAN", "0"], ["FLUSHALL"], ["FLUSHDB"], ["CONFIG", "GET", "*"]),
             *(["ACL", "LIST"], ["ACL", "WHOAMI"], ["CLIENT", "LIST"], ["MONITOR"], ["SHUTDOWN"]),
-            *(["PUBLISH", "arena:gpu:x", "1"], ["SUBSCRIBE", "arena:evaluation:x"], ["DEBUG", "x"]),
+            *(["PUBLISH", "arena:gpu:x", "1"], ["SUBSCRIBE", "arena:evaluation:x"]),
         ):
             with pytest.raises(redis.exceptions.NoPermissionError):
                 client.execute_command(*forbidden)
