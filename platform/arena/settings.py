@@ -19,8 +19,10 @@ django_stubs_ext.monkeypatch()  # lets annotations such as File[bytes] evaluate
 PACKAGE_DIR = Path(__file__).resolve().parent
 ROOT_DIR = PACKAGE_DIR.parents[1]
 TESTING = "pytest" in sys.modules
-# Tests keep out of the folder of a platform that may be running from this checkout.
-VAR_DIR = Path(env_str("ARENA_VAR") or ROOT_DIR / "var" / ("test" if TESTING else "")).resolve()
+# Tests keep out of the folder of a platform that may be running from this checkout, and out of
+# each other's where several processes run them.
+_OWN_DIR = Path("test", env_str("PYTEST_XDIST_WORKER")) if TESTING else Path()
+VAR_DIR = Path(env_str("ARENA_VAR") or ROOT_DIR / "var" / _OWN_DIR).resolve()
 
 
 def resource_dir(name: str) -> Path:
