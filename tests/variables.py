@@ -17,7 +17,9 @@ OTHERS = {
     "EUID",
     "PWD",
     "HOME",
+    "PYTEST_XDIST_WORKER",
     "RANK",  # by torchrun
+    "STYLEARENA_URL",  # in place of an option of the command line, as its help says
     "WORLD_SIZE",
 }
 _IN_SHELL = re.compile(r"\$\{?([A-Z][A-Z0-9_]{2,})")

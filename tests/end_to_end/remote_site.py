@@ -49,7 +49,7 @@ def tcp_redis() -> Iterator[str]:
     with service_folder("arena-redis-", None) as folder:
         options = ["--port", str(port), "--bind", "127.0.0.1", "--requirepass", PASSWORD]
         options += ["--save", "", "--dir", str(folder)]
-        command = [Path(program), *options]
+        command: list[str | Path] = [program, *options]
         with Server(command, url=url, folder=folder, owner=None, is_up=is_up) as server:
             yield server.url
 

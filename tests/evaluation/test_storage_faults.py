@@ -16,8 +16,8 @@ from submissions import quota
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import make_submission
+from tests.object_storage import point_to
 from tests.organizing.scene import make_organizer
-from tests.uploading.test_object_storage import point_to
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

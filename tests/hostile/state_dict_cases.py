@@ -78,7 +78,8 @@ class _Rebuilt:
 
     def __init__(self, offset: object, size: tuple[int, ...], stride: tuple[int, ...]) -> None:
         with warnings.catch_warnings(action="ignore"):
-            self.arguments = (torch.zeros(100).storage(), offset, size, stride)
+            storage = torch.zeros(100).storage()  # type: ignore[no-untyped-call]
+            self.arguments = (storage, offset, size, stride)
 
     def __reduce__(self) -> tuple[Callable[..., object], tuple[object, ...]]:
         hooks: collections.OrderedDict[str, object] = collections.OrderedDict()

@@ -19,7 +19,8 @@ from competitions.models import (
     ReferenceSet,
     ScoringRecipe,
 )
-from competitions.preparations import PREPARE, QUEUE
+from competitions.preparations import PREPARE
+from competitions.queues import PREPARATIONS
 from evaluation.demo.baselines import discriminator_bytes
 from styletransfer.recipe import VGG19_LAYERS, Recipe
 from styletransfer.surrogates import PINS, VGG
@@ -210,7 +211,7 @@ def test_a_calibration_is_a_row_and_a_message_sent_once_the_row_is_there(
         assert sent == []
     for callback in callbacks:
         callback()
-    assert sent == [(PREPARE, QUEUE, str(made.pk))]
+    assert sent == [(PREPARE, PREPARATIONS, str(made.pk))]
     assert made.recipe == unused
     assert made.reference_set == references
     assert made.requested_by == scene.organizer

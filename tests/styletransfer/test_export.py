@@ -9,6 +9,7 @@ import pytest
 import safetensors.torch
 import torch
 
+from styletransfer import onnx_writing
 from styletransfer.architectures import ARCHITECTURES
 from styletransfer.checkpoint import load_generator
 from styletransfer.commands import exporting
@@ -103,14 +104,14 @@ def test_an_export_that_paints_otherwise_is_not_written(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     source = save(tmp_path / "mine.pth", "transformer_net", WIDTH)
-    write = exporting.write_onnx
+    write = onnx_writing.write_onnx
 
     def write_wrongly(*arguments: object, **named: object) -> bytes:
         model = onnx.ModelProto.FromString(write(*arguments, **named))  # type: ignore[arg-type]
         for node in model.graph.node:
             if node.op_type == "InstanceNormalization":
                 node.attribute[0].f = 1e-2
-        return model.SerializeToString()
+        return bytes(model.SerializeToString())
 
     monkeypatch.setattr(exporting, "write_onnx", write_wrongly)
     assert main(["export", str(source), "--out", str(tmp_path / "mine.onnx")]) == UNUSABLE

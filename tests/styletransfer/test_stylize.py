@@ -3,7 +3,6 @@
 import hashlib
 import io
 from pathlib import Path
-from typing import cast
 
 import av
 import numpy as np
@@ -15,7 +14,7 @@ from PIL import ImageCms
 
 from styletransfer.checkpoint import load_generator
 from styletransfer.commands.main import UNUSABLE, main
-from styletransfer.generators import Network, build
+from styletransfer.generators import build
 from styletransfer.images import encode_png, open_own_picture
 from styletransfer.inference import Generator, Pixels, stylise, to_pixels
 from styletransfer.manifest import Manifest
@@ -94,7 +93,7 @@ def test_tiles_leave_no_seams(name: str, size: tuple[int, int], home: Path) -> N
 def test_a_steady_network_is_the_network_itself_for_the_picture_it_looked_at() -> None:
     network = build("transformer_net", WIDTH)
     network.load_state_dict(make_weights("transformer_net", WIDTH))
-    steady = SteadyNetwork(cast(Network, network))
+    steady = SteadyNetwork(network)
     image = 255 * torch.rand(1, 3, 64, 48, generator=torch.Generator().manual_seed(0))
     steady.look_at(image)
     with torch.inference_mode():
