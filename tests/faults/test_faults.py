@@ -304,6 +304,28 @@ def test_workers_whose_clocks_are_five_minutes_off_score_like_any_other(site: Fa
     assert off == [(0,)]
 
 
+# --- An upgrade ---------------------------------------------------------------------------------
+def test_an_upgrade_loses_nothing_that_waits_or_runs(site: FaultySite) -> None:
+    ids = site.submit_many(3)
+    site.wait("a run", lambda: "running" in site.statuses(ids), 180)
+    assert set(site.statuses(ids)) - set(ENDED) != {"running"}, "some wait"
+    people = site.query("SELECT count(*) FROM accounts_user")
+    site.deployment.stop()
+    assert not site.deployment.processes()
+    held = site.rows(ids, "lease_expires_at")
+    assert {lease for (lease,) in held.values()} == {None}, "whoever worked has handed back"
+    # As the database of an older version was; the start brings it up to the present one.
+    site.deployment.manage("migrate", "accounts", "0003", "--verbosity", "0")
+    assert "[ ] 0004" in site.deployment.manage("showmigrations", "accounts")
+    site.deployment.start()
+    assert "[ ]" not in site.deployment.manage("showmigrations")
+    site.wait_until_ended(ids)
+    site.require_scored_once(ids)
+    assert site.query("SELECT count(*) FROM accounts_user") == people
+    charged = site.rows(ids, "faults")
+    assert {faults for (faults,) in charged.values()} == {0}, "nobody's fault"
+
+
 # --- 10. All of it at once ------------------------------------------------------------------------
 def test_a_while_of_kills_and_restarts_violates_no_invariant(site: FaultySite) -> None:
     found = soak(site, 30)
