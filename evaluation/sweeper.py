@@ -18,6 +18,7 @@ from django.db.models.functions import Now
 from django.utils.timezone import now
 
 from competitions import messages
+from competitions.errors import DomainError
 from competitions.models import LeaderboardEntry, Preparation, PreparationStatus
 from competitions.preparations import OPEN as OPEN_PREPARATIONS
 from competitions.preparations import send as send_preparation
@@ -25,6 +26,7 @@ from competitions.queues import PREPARATIONS, Workers
 from evaluation import shards
 from evaluation.assigning import PREPARATION, deadline_of
 from evaluation.board import rebuild_entry
+from evaluation.gateway.tokens import withdraw_revoked
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
 from evaluation.preparations import discard_upload, remove_leftovers
@@ -58,6 +60,7 @@ def sweep() -> Swept:
     remove_broken_uploads()
     sweep_uploads()
     remove_broken_parts()
+    withdraw_revoked_tokens()
     free_boards_of_the_cancelled()
     watch_workers()
     return Swept(lost=lost, retried=retry_faults(), resent=resend() + resend_preparations())
@@ -133,6 +136,17 @@ def remove_broken_parts() -> None:
         remove(begun_before=now() - LONGEST_UPLOAD)
     except OSError:
         log.warning("could not look for broken parts", exc_info=True)
+
+
+def withdraw_revoked_tokens() -> None:
+    """Once an hour, take from Redis the users of tokens that were revoked while it was away."""
+    if not cache.add("revoked tokens withdrawn", True, timeout=3600):
+        return
+    try:
+        withdraw_revoked()
+    except DomainError:
+        cache.set("revoked tokens withdrawn", True, timeout=60)
+        log.warning("could not withdraw revoked tokens from Redis", exc_info=True)
 
 
 def retry_faults() -> int:

@@ -10,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from django.core import signing
+from django.core.cache import cache
 from django.db.models.functions import Now
 from django.http.response import HttpResponseBase
 from django.test import Client
@@ -17,13 +18,15 @@ from django.urls import reverse
 from pytest_django import Settings
 
 from competitions.errors import Conflict, Forbidden
+from evaluation import sweeper
 from evaluation.assignment import Assignment, Notes
-from evaluation.gateway import files, reports, tokens
+from evaluation.gateway import broker, files, reports, tokens
 from evaluation.models import EvaluationRun, Outcome, Worker
 from evaluation.presence import platform_version
 from evaluation.worker_token import WorkerToken
 from submissions.models import Submission
 from submissions.states import Status
+from tests.deployment import free_port
 from tests.factories import make_phase, make_png, make_submission, make_user
 from tests.organizing.scene import make_organizer
 
@@ -288,3 +291,21 @@ def test_a_submission_that_there_is_not_is_nothing_to_do(machine: Machine) -> No
     body = {"submission": str(uuid4()), "worker": machine.worker.name}
     assert machine.post("claim", body).status_code == 204
     assert machine.post("claim", {**body, "worker": "gpu@another"}).status_code == 409
+
+
+def test_a_token_revoked_while_redis_was_away_loses_its_user_by_the_sweeper(
+    settings: Settings, redis_url: str
+) -> None:
+    settings.REDIS_URL = settings.WORKER_BROKER_URL = redis_url
+    machine = Machine("far", "gpu")
+    broker.grant(machine.token)
+    settings.REDIS_URL = f"redis://127.0.0.1:{free_port()}/0"
+    tokens.revoke(machine.token, by=machine.admin)
+    sweeper.withdraw_revoked_tokens()
+    settings.REDIS_URL = redis_url
+    assert broker.is_granted(machine.token)
+
+    cache.clear()  # the pause after the failure
+    sweeper.withdraw_revoked_tokens()
+
+    assert not broker.is_granted(machine.token)
