@@ -65,6 +65,14 @@ def test_a_filled_in_form_enters_the_submission_its_fields_describe(sender: Send
     assert (submission.team, submission.submitted_by) == (sender.team, sender.user)
 
 
+def test_a_file_name_is_shown_as_the_text_it_is(sender: Sender) -> None:
+    response = sender.send(make_upload(name="<img src=x onerror=alert(1)>.onnx"))
+    for address in (response["Location"], reverse("my-submissions")):
+        text = sender.client.get(address).content.decode()
+        assert "&lt;img src=x onerror=alert(1)&gt;.onnx" in text, address
+        assert "<img src=x" not in text, address
+
+
 @pytest.mark.parametrize(
     ("architecture", "fields", "parameters"),
     [
