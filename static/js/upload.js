@@ -114,6 +114,7 @@ const CheckpointUpload = (() => {
       quieten();
       say(message);
       offer("pause", "cancel");
+      panel.scrollIntoView({ block: "nearest" });
       upload.start();
     }
 

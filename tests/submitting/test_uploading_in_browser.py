@@ -50,6 +50,7 @@ def test_progress_is_shown_and_an_upload_can_be_stopped_and_tried_again(
     expect(numbers).to_have_text(re.compile(r"^[\d.]+ \w+ of 2\.3 MB$"))
     expect(form.locator("[data-upload-rate]")).to_have_text(re.compile(r"per second$"))
     expect(form.locator("[data-upload-left]")).to_have_text(re.compile(r"^\d+ sec left$"))
+    expect(form.get_by_role("button", name="Stop the upload")).to_be_in_viewport(ratio=1)
     assert 0 < float(form.get_by_role("progressbar").get_attribute("value") or 0) < 100
     form.get_by_role("button", name="Stop the upload").click()
     form.get_by_text("You stopped the upload").wait_for()
@@ -89,6 +90,22 @@ def test_a_paused_upload_goes_on_after_a_reload_where_it_was(
     submission = Submission.objects.get()
     assert submission.sha256 == hashlib.sha256(big.read_bytes()).hexdigest()
     assert submission.sha256 in form.content()
+
+
+def test_a_large_file_is_sent_in_pieces_of_8_mb(
+    form: "Page", phase: Phase, tmp_path: Path, complaints: list[str]
+) -> None:
+    Phase.objects.update(max_checkpoint_bytes=40_000_000)
+    form.reload()
+    path = make_generator(tmp_path / "large.onnx", names=("content",), weights=17 * 2**18)
+    asked: list[Request] = []
+    form.on("request", lambda request: asked.append(request))
+    choose(form, path)
+    submit(form)
+    form.wait_for_url("**/submissions/**")
+    begins = [int(each.headers["upload-offset"]) for each in asked if each.method == "PATCH"]
+    assert begins == [0, 8 * 2**20, 16 * 2**20]
+    assert Submission.objects.get().sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def test_a_paused_upload_goes_on_by_a_press(
@@ -185,6 +202,11 @@ def test_the_upload_is_easy_to_use(
     form.set_viewport_size({"width": width, "height": 844})
     network.send("Network.emulateNetworkConditions", SLOW)
     choose(form, big)
+    link = form.get_by_role("link", name="Which range, order and size is mine?").bounding_box()
+    above = form.get_by_label("It returns values of").bounding_box()
+    assert link is not None
+    assert above is not None
+    assert link["y"] >= above["y"] + above["height"], "the hint covers the field above"
     submit(form)
     expect(form.locator("[data-upload-left]")).to_have_text(re.compile("left$"))
     form.get_by_role("button", name="Pause").click()
