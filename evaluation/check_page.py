@@ -17,6 +17,7 @@ from styletransfer.proposal import Reason
 from submissions.fitting import fitting_manifest
 from submissions.forms import CHANNEL_ORDERS, RANGES
 from submissions.models import Submission
+from submissions.parameter_names import describe_parameter
 from submissions.states import Status
 
 _SHOWN_IN = (Status.QUEUED, Status.RUNNING, Status.REJECTED)
@@ -134,7 +135,8 @@ def _architecture(manifest: dict[str, object]) -> str:
     parameters = manifest["parameters"]
     assert isinstance(parameters, dict)  # noqa: S101 - a checked manifest
     title = ARCHITECTURES[str(name)].title if name in ARCHITECTURES else str(name)
-    return ", ".join([title, *(f"{key} {value}" for key, value in parameters.items())])
+    told = (f"{describe_parameter(key)[0].lower()} {value}" for key, value in parameters.items())
+    return ", ".join([title, *told])
 
 
 def _size(size: dict[str, object]) -> str:

@@ -22,6 +22,7 @@ from competitions.errors import (
 from competitions.models import Phase
 from styletransfer.architectures import ARCHITECTURES, Architecture, Parameter
 from submissions.models import Upload
+from submissions.parameter_names import describe_parameter
 
 LARGEST_MANIFEST = 2**16
 AUTOMATIC = "auto"
@@ -324,16 +325,7 @@ class SubmitForm(forms.Form):
 
 
 def _make_parameter_field(name: str, parameter: Parameter) -> forms.Field:
-    labels = {
-        "width": (_("Width"), _("Channels of the first layer, such as 16, 32 or 64.")),
-        "blocks": (_("Residual blocks"), ""),
-        "downs": (_("Halvings"), _("How often it halves the picture: 8 for pictures of 256.")),
-        "batch_norm": (
-            _("Batch normalization"),
-            _("1 with batch normalization, 0 with instance normalization."),
-        ),
-    }
-    label, help_text = labels.get(name, (name, ""))
+    label, help_text = describe_parameter(name)
     if parameter.choices is not None:
         return forms.ChoiceField(
             label=label,

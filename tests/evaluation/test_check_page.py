@@ -180,7 +180,9 @@ def test_the_width_that_fits_is_one_click_away(scene: Scene) -> None:
     reject_for_fitting(scene, **facts)
     page = scene.page(scene.member)
     assert "fit TransformerNet (fast neural style, Johnson et al. 2016), width 16." in page
-    assert "采用并重新检查" in scene.page(scene.member, "zh-hans")
+    in_chinese = scene.page(scene.member, "zh-hans")
+    assert "采用并重新检查" in in_chinese
+    assert "宽度 16" in in_chinese
     assert "Use it and check again" not in scene.page(scene.organizer)
     sent = re.search(r'name="manifest" value="([^"]+)"', page)
     assert sent is not None
