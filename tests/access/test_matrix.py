@@ -160,6 +160,19 @@ ACTS = [
         "post",
     ),
 ]
+# For workers on other machines: no person gets in, whoever they are. tests/evaluation/test_gateway.py
+# asks with tokens of workers.
+WORKERS = [
+    *(
+        Line(f"api-worker-{act}", dict.fromkeys(ROLES, LOG_IN), method="post")
+        for act in ("join", "beat", "claim")
+    ),
+    Line("api-worker-renew", dict.fromkeys(ROLES, LOG_IN), "run", "post"),
+    Line("api-worker-report", dict.fromkeys(ROLES, LOG_IN), "run", "post", extra=("scores",)),
+    Line("api-worker-files", dict.fromkeys(ROLES, LOG_IN), "run"),
+    Line("api-worker-references", dict.fromkeys(ROLES, LOG_IN), "run"),
+    Line("api-worker-file", dict.fromkeys(ROLES, FORBIDDEN), extra=("made-up",)),
+]
 # Pages of the admin, by the model they are about.
 ADMIN_ROLES = dict.fromkeys(ROLES, LOG_IN) | {
     "other organizer": HIDDEN,
@@ -195,7 +208,14 @@ ADMIN = [
         ADMIN_ROLES | {"organizer": FORBIDDEN, "other organizer": FORBIDDEN},
     ),
 ]
-GROUPS = {"pages": PAGES, "pictures": PICTURES, "rest": REST, "acts": ACTS, "admin": ADMIN}
+GROUPS = {
+    "pages": PAGES,
+    "pictures": PICTURES,
+    "rest": REST,
+    "acts": ACTS,
+    "workers": WORKERS,
+    "admin": ADMIN,
+}
 TABLE = [line for lines in GROUPS.values() for line in lines]
 # Routes that have tests of their own: the account's own pages, which allauth keeps to their owner.
 ELSEWHERE = ("account_", "mfa_", "usersessions_", "admin:", "session-end", "unsubscribe")

@@ -11,6 +11,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from django.urls.converters import get_converters
 
+from evaluation.gateway.urls import ReportConverter
 from tests.access.people import OUTSIDERS, SECRETS, Scene, make_scene
 
 pytestmark = pytest.mark.django_db
@@ -45,6 +46,7 @@ def candidates() -> dict[str, list[str]]:
             if any(field.name == "slug" for field in model._meta.fields):
                 keys["slug"] |= set(model._default_manager.values_list("slug", flat=True))
     keys["str"] = keys["path"] = keys["int"] | keys["uuid"]
+    keys["report"] = set(ReportConverter.regex.split("|"))
     return {kind: sorted(values) for kind, values in keys.items()}
 
 

@@ -26,6 +26,8 @@ from competitions.models import (
     Team,
 )
 from competitions.policies import ORGANIZERS
+from competitions.queues import private_queue
+from evaluation.worker_token import WorkerToken
 from submissions.models import Submission, TeamQuota
 from tests.factories import (
     make_competition,
@@ -147,6 +149,13 @@ def _others(scene: Scene) -> list[Model]:
             expires_at=now() + timedelta(days=1),
         ),
         quota,
+        WorkerToken.objects.create(
+            name=f"{word} machine",
+            queue=private_queue(scene.competition.pk),
+            competition=scene.competition,
+            key_sha256=word.ljust(64, "1"),
+            created_by=scene.organizer,
+        ),
         *scene.submission.runs.all(),
         *apps.get_model("evaluation", "Score").objects.filter(run=run),
         *apps.get_model("evaluation", "Output").objects.filter(run=run),
