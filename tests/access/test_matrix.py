@@ -160,8 +160,8 @@ ACTS = [
         "post",
     ),
 ]
-# For workers on other machines: no person gets in, whoever they are. tests/evaluation/test_gateway.py
-# asks with tokens of workers.
+# For workers on other machines: no person gets in, whoever they are. With tokens of workers,
+# tests/evaluation/test_gateway.py asks.
 WORKERS = [
     *(
         Line(f"api-worker-{act}", dict.fromkeys(ROLES, LOG_IN), method="post")
