@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 
 from competitions.board import BoardRow, board_rows
 from competitions.metric_texts import describe_metric
-from competitions.models import Competition, LeaderboardEntry, Phase
+from competitions.models import Banner, Competition, LeaderboardEntry, Phase
 from competitions.pairs_zip import send_pairs
 from competitions.policies import may_see_outputs
 from competitions.ranking import keep_finite
@@ -23,14 +23,31 @@ from competitions.ranking import keep_finite
 class CompetitionRow(serializers.ModelSerializer[Competition]):
     opens_at = serializers.DateTimeField(read_only=True)
     closes_at = serializers.DateTimeField(read_only=True)
+    banner = serializers.SerializerMethodField()
+    banner_alt = serializers.SerializerMethodField()
     links = serializers.SerializerMethodField()
 
     class Meta:
         model = Competition
-        fields = ["slug", "title", "summary", "opens_at", "closes_at", "published_at", "links"]
+        fields = [
+            *("slug", "title", "summary", "banner", "banner_alt"),
+            *("opens_at", "closes_at", "published_at", "links"),
+        ]
+
+    def get_banner(self, competition: Competition) -> str | None:
+        found = _banner_of(competition)
+        return found.get_absolute_url() if found else None
+
+    def get_banner_alt(self, competition: Competition) -> str:
+        found = _banner_of(competition)
+        return found.alt if found else ""
 
     def get_links(self, competition: Competition) -> dict[str, str]:
         return {"self": reverse("api-competition", args=[competition.slug])}
+
+
+def _banner_of(competition: Competition) -> Banner | None:
+    return getattr(competition, "banner", None)
 
 
 class PhaseOut(serializers.ModelSerializer[Phase]):
@@ -141,7 +158,9 @@ class CompetitionList(generics.ListAPIView[Competition]):
     serializer_class = CompetitionRow
 
     def get_queryset(self) -> QuerySet[Competition]:
-        return Competition.objects.visible_to(self.request.user).with_dates()
+        return (
+            Competition.objects.visible_to(self.request.user).with_dates().select_related("banner")
+        )
 
 
 class CompetitionDetail(generics.RetrieveAPIView[Competition]):
@@ -155,7 +174,11 @@ class CompetitionDetail(generics.RetrieveAPIView[Competition]):
             .order_by("position", "opens_at")
         )
         visible = Competition.objects.visible_to(self.request.user)
-        return visible.with_dates().prefetch_related(Prefetch("phases", phases))
+        return (
+            visible.with_dates()
+            .select_related("banner")
+            .prefetch_related(Prefetch("phases", phases))
+        )
 
 
 class Leaderboard(generics.GenericAPIView[Phase]):

@@ -20,14 +20,20 @@ def serve_png(
     return _serve(request, file, "image/png", version=version, is_final=is_final)
 
 
+def serve_webp(
+    request: HttpRequest, file: FieldFile, *, version: str, is_final: bool
+) -> HttpResponseBase:
+    """Answer with a WebP, as ``serve_png`` does with a PNG."""
+    return _serve(request, file, "image/webp", version=version, is_final=is_final)
+
+
 def serve_thumbnail(
     request: HttpRequest, thumbnail: FieldFile, original: FieldFile, *, version: str, is_final: bool
 ) -> HttpResponseBase:
     """Answer with the WebP, or with the PNG where none was made; one may be made later."""
     if not thumbnail:
         return serve_png(request, original, version=version, is_final=False)
-    version = f"{version}-thumbnail"
-    return _serve(request, thumbnail, "image/webp", version=version, is_final=is_final)
+    return serve_webp(request, thumbnail, version=f"{version}-thumbnail", is_final=is_final)
 
 
 def _serve(

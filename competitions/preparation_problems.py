@@ -11,7 +11,7 @@ from django.template.defaultfilters import filesizeformat
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from competitions.models import ImageRole
+from competitions.models import ImageRole, Preparation
 
 _TEXTS: dict[str, "str | Promise"] = {
     # The upload
@@ -61,6 +61,11 @@ _TEXTS: dict[str, "str | Promise"] = {
         "{file} has more than {limit_megapixels} megapixels. Make it smaller first."
     ),
     "animated_picture": _("{file} is a moving picture. Export a single frame of it."),
+    "banner_too_small": _(
+        "{file} has {width} by {height} pixels. A banner is cut to {proportion} times as wide as "
+        "high, and needs at least {least_width} by {least_height} pixels then. Take a larger "
+        "picture."
+    ),
     "same_picture": _("{file} and {other} are the same picture. Leave one of them out."),
     # What the set has already
     "names_taken": _(
@@ -127,6 +132,13 @@ class Problem:
         """One or two sentences in the reader's language."""
         text = str(_TEXTS.get(self.code, _TEXTS["platform_fault"]))
         return text.format_map(_Facts({key: _shown(key, self.facts[key]) for key in self.facts}))
+
+
+def problem_of(preparation: Preparation) -> str:
+    """Say why a preparation ended badly, empty if it did not."""
+    if not preparation.problem_code:
+        return ""
+    return Problem(preparation.problem_code, preparation.problem_facts).detail
 
 
 class _Facts(dict[str, str]):

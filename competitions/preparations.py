@@ -1,4 +1,4 @@
-"""Ask workers for what organizers need: images imported, a recipe calibrated."""
+"""Ask workers for what organizers need: images imported, a banner, a recipe calibrated."""
 
 from pathlib import PurePath
 
@@ -10,6 +10,7 @@ from django.utils.translation import gettext_lazy as _
 from competitions import messages
 from competitions.errors import Conflict, Invalid
 from competitions.models import (
+    Competition,
     ImageRole,
     Preparation,
     PreparationKind,
@@ -54,20 +55,47 @@ def request_import(
         raise Conflict(
             "reference_set_in_use", _("This reference set is in use: make a new one instead.")
         )
-    file_name = PurePath(upload.name or "").name
     preparation = Preparation(
         kind=PreparationKind.IMAGES,
         reference_set=row,
-        file_name=file_name[-100:],
         role=role,
         credit=credit,
         licence=licence,
         source=source,
         requested_by=by,
     )
-    # Stored under a name of ours: what the uploader called it is only a label.
-    preparation.upload.save("upload.bin", upload, save=False)
+    _keep_upload(preparation, upload)
     return _request(preparation)
+
+
+@transaction.atomic
+def request_banner(
+    competition: Competition, *, upload: File[bytes], alt: str, by: User
+) -> Preparation:
+    """Have a picture made the banner of a competition.
+
+    The row's ``result`` says from the start what the picture shows ("alt").
+
+    Raises:
+        Conflict: a banner of it is being made already.
+    """
+    row = Competition.objects.select_for_update().get(pk=competition.pk)
+    if row.preparations.filter(status__in=OPEN).exists():
+        raise Conflict(
+            "banner_being_made",
+            _("The banner uploaded before is being prepared still. Wait until that has ended."),
+        )
+    preparation = Preparation(
+        kind=PreparationKind.BANNER, competition=row, result={"alt": alt}, requested_by=by
+    )
+    _keep_upload(preparation, upload)
+    return _request(preparation)
+
+
+def _keep_upload(preparation: Preparation, upload: File[bytes]) -> None:
+    """Store what was uploaded under a name of ours: what its sender called it is only a label."""
+    preparation.file_name = PurePath(upload.name or "").name[-100:]
+    preparation.upload.save("upload.bin", upload, save=False)
 
 
 @transaction.atomic
@@ -111,7 +139,9 @@ def request_calibration(
 
 
 def _request(preparation: Preparation) -> Preparation:
-    preparation.full_clean(exclude=["reference_set", "recipe", "requested_by", "upload"])
+    preparation.full_clean(
+        exclude=["competition", "reference_set", "recipe", "requested_by", "upload"]
+    )
     preparation.save()
     row = preparation.pk
     # Robust: once the row is there, no trouble with the message may undo it.

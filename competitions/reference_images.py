@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 
-from django.core.files.storage import Storage
 from django.db import transaction
 from django.db.models import QuerySet
+from django.db.models.fields.files import FieldFile
 from django.utils.translation import gettext_lazy as _
 
 from competitions.errors import Conflict, Invalid
+from competitions.file_removal import remove_files_later
 from competitions.models import ImageRole, Pair, Pairing, ReferenceImage, ReferenceSet
 
 # Each pair is generated and scored once per submission: more would take hours.
@@ -85,7 +86,7 @@ def delete_images(reference_set: ReferenceSet, images: Iterable[int]) -> int:
     doomed.delete()
     _close_gaps(row)
     make_pairs(row)
-    remove_files_later(found)
+    remove_files_later(_files_of(found))
     return len(found)
 
 
@@ -100,22 +101,8 @@ def _close_gaps(reference_set: ReferenceSet) -> None:
                 ReferenceImage.objects.filter(pk=image.pk).update(position=place)
 
 
-def remove_files_later(
-    images: Iterable[ReferenceImage], *, extra: Iterable[tuple[Storage, str]] = ()
-) -> None:
-    """Remove the files of deleted rows, and others, when the transaction has ended well."""
-    stored = [
-        (file.storage, str(file.name))
-        for image in images
-        for file in (image.file, image.thumbnail)
-        if file
-    ] + list(extra)
-
-    def remove() -> None:
-        for storage, name in stored:
-            storage.delete(name)
-
-    transaction.on_commit(remove, robust=True)
+def _files_of(images: Iterable[ReferenceImage]) -> list[FieldFile]:
+    return [file for image in images for file in (image.file, image.thumbnail)]
 
 
 @transaction.atomic
@@ -146,4 +133,4 @@ def delete_reference_set(reference_set: ReferenceSet) -> None:
     uploads = [each.upload for each in row.preparations.exclude(upload="")]
     Pair.objects.filter(reference_set=row).delete()
     row.delete()
-    remove_files_later(images, extra=[(file.storage, str(file.name)) for file in uploads])
+    remove_files_later([*_files_of(images), *uploads])

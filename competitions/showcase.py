@@ -123,6 +123,7 @@ def listed_competitions(user: Viewer, *, at: datetime) -> QuerySet[Any]:
             submission_count=_counted(entered, by="pk", what="phases__submissions"),
             own_team=_own_team(user),
         )
+        .select_related("banner")
         .order_by(
             Case(When(state=State.OPEN, then=0), When(state=State.UPCOMING, then=1), default=2),
             "-published_at",

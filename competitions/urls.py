@@ -11,6 +11,7 @@ urlpatterns = [
     path("phases/<int:phase_id>/pairs.zip", views.pairs_zip, name="pairs-zip"),
     path("phases/<int:phase_id>/board/", board_views.board, name="board"),
     path("phases/<int:phase_id>/board.csv", board_views.board_csv, name="board-csv"),
+    path("banners/<int:pk>.webp", views.banner, name="banner"),
     path("references/<int:pk>.png", views.reference_image, name="reference-image"),
     path("references/<int:pk>.webp", views.reference_thumbnail, name="reference-thumbnail"),
 ]

@@ -10,9 +10,9 @@ from django.views.decorators.http import require_safe
 from competitions import policies, showcase, standing, timeline
 from competitions.board_table import columns_of
 from competitions.board_views import board_context
-from competitions.models import Competition, Pair, Phase, ReferenceImage
+from competitions.models import Banner, Competition, Pair, Phase, ReferenceImage
 from competitions.pairs_zip import send_pairs
-from competitions.pictures import serve_png, serve_thumbnail
+from competitions.pictures import serve_png, serve_thumbnail, serve_webp
 
 COMPETITIONS_PER_PAGE = 12
 # From so many on the list can be narrowed down.
@@ -45,7 +45,8 @@ def home(request: HttpRequest) -> HttpResponse:
 @require_safe
 def competition(request: HttpRequest, slug: str) -> HttpResponse:
     """Show a competition and, of its phases, the chosen one in full."""
-    found = get_object_or_404(Competition.objects.visible_to(request.user), slug=slug)
+    visible = Competition.objects.visible_to(request.user).select_related("banner")
+    found = get_object_or_404(visible, slug=slug)
     phases = list(found.phases.select_related("recipe", "reference_set"))
     phase = _chosen(phases, request.GET.get("phase"))
     moment = now()
@@ -89,6 +90,13 @@ def _phase_context(request: HttpRequest, phase: Phase) -> dict[str, object]:
         "samples": showcase.samples_of(phase) if may_see_pairs else [],
         "credits": showcase.credits_of(phase) if may_see_pairs else [],
     }
+
+
+@require_safe
+def banner(request: HttpRequest, pk: int) -> HttpResponseBase:
+    """Serve the picture that heads a competition, to those who may know of it."""
+    found = get_object_or_404(Banner.objects.visible_to(request.user), pk=pk)
+    return serve_webp(request, found.file, version=f"banner-{found.pk}", is_final=True)
 
 
 @require_safe

@@ -5,15 +5,13 @@ them, the pairs and the end of the preparation come in one transaction. Whatever
 died has left lies in its attempt's folder, where the next attempt or the sweeper removes it.
 """
 
-import logging
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
 from django.core.files.base import ContentFile
-from django.core.files.storage import Storage
-from django.db import DatabaseError, InterfaceError, transaction
+from django.db import transaction
 from django.db.models.functions import Now
 
 from competitions.errors import DomainError
@@ -22,11 +20,13 @@ from competitions.models import (
     PreparationKind,
     PreparationStatus,
     ReferenceImage,
+    ReferenceSet,
 )
 from competitions.preparation_problems import PreparationRejected
 from competitions.reference_images import lock_thawed, make_pairs
 from evaluation.image_upload import SHOWN, ImageUpload, Source
 from evaluation.lease import Lease
+from evaluation.preparation_files import folder_of, remove_leftovers
 from evaluation.row_lease import next_expiry
 from styletransfer.images import (
     Pixels,
@@ -37,10 +37,7 @@ from styletransfer.images import (
 )
 from styletransfer.picture_files import ImageRejected, read_picture_size
 
-log = logging.getLogger(__name__)
-
 FAULT = "platform_fault"
-FOLDER = "references/imports"
 LONGEST_IMPORT = timedelta(hours=1)
 
 
@@ -50,7 +47,7 @@ class PreparationStopped(Exception):
 
 def begin(preparation_id: int) -> Preparation | None:
     """Claim a preparation for one attempt; return None if it does not wait for one."""
-    rows = Preparation.objects.select_related("reference_set", "recipe")
+    rows = Preparation.objects.select_related("competition", "reference_set", "recipe")
     preparation = rows.filter(pk=preparation_id).first()
     if preparation is None or not preparation.claim(lease_expires_at=next_expiry()):
         return None
@@ -58,9 +55,15 @@ def begin(preparation_id: int) -> Preparation | None:
 
 
 def deadline_of(preparation: Preparation) -> timedelta:
-    if preparation.kind == PreparationKind.IMAGES:
+    if preparation.kind != PreparationKind.CALIBRATION:
         return LONGEST_IMPORT
-    return LONGEST_IMPORT + timedelta(seconds=30) * preparation.reference_set.pairs.count()
+    return LONGEST_IMPORT + timedelta(seconds=30) * set_of(preparation).pairs.count()
+
+
+def set_of(preparation: Preparation) -> ReferenceSet:
+    if preparation.reference_set is None:  # a constraint forbids it
+        raise ValueError(f"{preparation!r} is for no reference set")
+    return preparation.reference_set
 
 
 def import_images(preparation: Preparation, lease: Lease) -> bool:
@@ -94,7 +97,7 @@ def _make_images(preparation: Preparation, lease: Lease) -> tuple[list[Reference
             lease.count(done, len(upload.sources))
             if lease.should_stop:
                 raise PreparationStopped
-            pixels, is_enlarged = _convert(source, data, side=preparation.reference_set.image_size)
+            pixels, is_enlarged = _convert(source, data, side=set_of(preparation).image_size)
             if is_enlarged:
                 enlarged.append(source.name)
             sha256 = pixels_sha256(pixels)
@@ -118,7 +121,7 @@ def _store(
     preparation: Preparation, source: Source, pixels: Pixels, sha256: str, *, number: int
 ) -> ReferenceImage:
     image = ReferenceImage(
-        reference_set=preparation.reference_set,
+        reference_set=set_of(preparation),
         role=preparation.role,
         name=source.name,
         pixels_sha256=sha256,
@@ -126,7 +129,7 @@ def _store(
         licence=source.words["licence"],
         source=source.words["source"],
     )
-    folder = _folder(preparation, preparation.attempt)
+    folder = folder_of(preparation, preparation.attempt)
     storage = image.file.storage
     png, webp = encode_png(pixels), encode_thumbnail(pixels)
     image.file.name = storage.save(f"{folder}/{number:05}.png", ContentFile(png))
@@ -140,7 +143,7 @@ def _record_import(
 ) -> bool:
     """Write rows, pairs and the end of the preparation together, if the attempt holds it still."""
     try:
-        reference_set = lock_thawed(preparation.reference_set)
+        reference_set = lock_thawed(set_of(preparation))
         _require_new(preparation, images)
         here = ReferenceImage.objects.filter(reference_set=reference_set, role=preparation.role)
         last = here.order_by("-position").values_list("position", flat=True).first()
@@ -231,41 +234,3 @@ def _after_fault(preparation: Preparation) -> tuple[PreparationStatus, dict[str,
 def hand_back(preparation: Preparation) -> bool:
     """Let another worker have it at once: this one was asked to end, no fault."""
     return preparation.end(PreparationStatus.WAITING, dispatched_at=None)
-
-
-def remove_leftovers(preparation: Preparation, *, up_to: int | None = None) -> None:
-    """Remove what attempts before this one (or ``up_to`` one) stored and no row refers to."""
-    if preparation.kind != PreparationKind.IMAGES:
-        return
-    last = preparation.attempt - 1 if up_to is None else up_to
-    storage = ReferenceImage.file.field.storage
-    for attempt in range(1, last + 1):
-        try:
-            _empty(storage, _folder(preparation, attempt))
-        except (OSError, DatabaseError, InterfaceError):
-            log.warning("could not clean up after %r", preparation, exc_info=True)
-
-
-def _empty(storage: Storage, folder: str) -> None:
-    try:
-        names = [f"{folder}/{name}" for name in storage.listdir(folder)[1]]
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    # The answer to a commit may be lost, though not the commit.
-    kept = ReferenceImage.objects.filter(file__startswith=f"{folder}/")
-    if kept.exists():
-        return
-    for name in names:
-        storage.delete(name)
-    storage.delete(folder)  # the folder itself, where there are folders
-
-
-def _folder(preparation: Preparation, attempt: int) -> str:
-    return f"{FOLDER}/{preparation.pk}-{attempt}"
-
-
-def discard_upload(preparation: Preparation) -> None:
-    """Remove an upload that has been dealt with: a gigabyte that nobody asks for again."""
-    if preparation.upload:
-        preparation.upload.storage.delete(str(preparation.upload.name))
-        Preparation.objects.filter(pk=preparation.pk).update(upload="")

@@ -8,7 +8,7 @@ from django.db.models.functions import Now
 from competitions.models import Preparation, PreparationStatus, ReferenceSet, ScoringRecipe
 from competitions.preparation_problems import PreparationRejected
 from evaluation.lease import Lease
-from evaluation.preparations import PreparationStopped
+from evaluation.preparations import PreparationStopped, set_of
 from evaluation.references import read_references
 from evaluation.worker import workplace
 from styletransfer.errors import (
@@ -32,13 +32,13 @@ def calibrate_recipe(preparation: Preparation, lease: Lease) -> bool:
     if preparation.recipe is None:  # a constraint forbids it
         raise ValueError("a calibration without a recipe")
     recipe = ScoringRecipe.objects.get(pk=preparation.recipe.pk)
-    before = _described(preparation.reference_set, recipe)
+    before = _described(set_of(preparation), recipe)
     weighed = _measure(preparation, recipe, lease)
     with transaction.atomic():
         row = ScoringRecipe.objects.select_for_update().get(pk=recipe.pk)
         if row.is_used:
             raise PreparationRejected("recipe_in_use")
-        if _described(preparation.reference_set, row) != before:
+        if _described(set_of(preparation), row) != before:
             raise PreparationRejected("changed_meanwhile")
         _apply(row, weighed)
         ended = preparation.end(
@@ -60,7 +60,7 @@ def _measure(preparation: Preparation, recipe: ScoringRecipe, lease: Lease) -> R
             raise PreparationStopped
 
     pin = ExtractorPin(**preparation.result["vgg"])
-    references = read_references(preparation.reference_set)
+    references = read_references(set_of(preparation))
     if not references.pairs:
         raise PreparationRejected("no_pairs")
     discriminator: bytes | None = None

@@ -29,7 +29,7 @@ from evaluation.board import rebuild_entry
 from evaluation.gateway.tokens import withdraw_revoked
 from evaluation.models import EvaluationRun, Outcome
 from evaluation.outages import watch_workers
-from evaluation.preparations import discard_upload, remove_leftovers
+from evaluation.preparation_files import discard_upload, remove_leftovers
 from evaluation.preparations import take_from_lost_worker as take_preparation
 from evaluation.services import take_from_lost_worker
 from submissions import dispatch

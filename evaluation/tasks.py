@@ -12,8 +12,9 @@ from competitions.preparation_problems import PreparationRejected
 from competitions.preparations import PREPARE
 
 # The worker's start-up checks hang on this import.
-from evaluation import preparations, worker
+from evaluation import preparation_files, preparations, worker
 from evaluation.attempts import make_attempt
+from evaluation.banners import make_banner
 from evaluation.lease import Lease
 from evaluation.local_desk import claim
 from evaluation.models import Stage
@@ -63,7 +64,7 @@ def _attempt(submission_id: UUID, stage: Stage, *, worker_name: str) -> None:
 
 @shared_task(name=PREPARE)
 def prepare(preparation_id: str) -> None:
-    """Import images or calibrate a recipe for an organizer; one attempt, as above."""
+    """Import images, make a banner or calibrate a recipe; one attempt, as above."""
     if worker.is_ending():
         return
     preparation = preparations.begin(int(preparation_id))
@@ -82,6 +83,8 @@ def _prepare(preparation: Preparation, lease: Lease) -> None:
     try:
         if preparation.kind == PreparationKind.IMAGES:
             has_ended = preparations.import_images(preparation, lease)
+        elif preparation.kind == PreparationKind.BANNER:
+            has_ended = make_banner(preparation, lease)
         else:
             has_ended = calibrate_recipe(preparation, lease)
     except PreparationRejected as error:
@@ -96,4 +99,4 @@ def _prepare(preparation: Preparation, lease: Lease) -> None:
         preparations.record_fault(preparation)
         return
     if has_ended:  # else the row is another attempt's by now, and so is the upload
-        preparations.discard_upload(preparation)
+        preparation_files.discard_upload(preparation)

@@ -2,18 +2,27 @@
 
 import hashlib
 import io
+import warnings
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageCms, ImageOps, PngImagePlugin
 
 from styletransfer.picture_files import (
+    BANNER_PROPORTION,
+    BANNER_WIDTH,
+    LEAST_BANNER_WIDTH,
     MAX_SOURCE_PIXELS,
     THUMBNAIL_SIDE,
     ImageRejected,
     is_png_or_jpeg,
+    read_picture_size,
     read_png_size,
 )
+
+# Pillow's own guard, for whatever opens a picture: a warning would only be a line in a log.
+Image.MAX_IMAGE_PIXELS = MAX_SOURCE_PIXELS
+warnings.filterwarnings("error", category=Image.DecompressionBombWarning)
 
 _SRGB = ImageCms.createProfile("sRGB")
 
@@ -56,7 +65,43 @@ def convert_picture(data: bytes, *, side: int) -> Pixels:
     Raises:
         ImageRejected: with a code and facts, never one of Pillow's own errors.
     """
-    return np.array(_fit(open_picture(data), side), dtype=np.uint8)
+    return np.array(_fit(open_picture(data), side, side), dtype=np.uint8)
+
+
+def convert_banner(data: bytes) -> Pixels:
+    """Make sRGB pixels of anybody's PNG or JPEG, ``BANNER_PROPORTION`` times as wide as high.
+
+    Turned and brought to sRGB as by ``convert_picture``; cut to its middle, never enlarged.
+
+    Raises:
+        ImageRejected: with a code and facts, never one of Pillow's own errors; a picture too small
+            is refused by its header.
+    """
+    height, width = read_picture_size(data)
+    # It may lie on its side: then its width is the longer one once it is turned.
+    if _banner_width(max(width, height), min(width, height)) < LEAST_BANNER_WIDTH:
+        raise _too_small(width, height)
+    picture = open_picture(data)
+    fitting = _banner_width(*picture.size)
+    if fitting < LEAST_BANNER_WIDTH:
+        raise _too_small(*picture.size)
+    made = min(fitting, BANNER_WIDTH) // BANNER_PROPORTION
+    return np.array(_fit(picture, made * BANNER_PROPORTION, made), dtype=np.uint8)
+
+
+def _banner_width(width: int, height: int) -> int:
+    return min(width, BANNER_PROPORTION * height)
+
+
+def _too_small(width: int, height: int) -> ImageRejected:
+    return ImageRejected(
+        "banner_too_small",
+        width=width,
+        height=height,
+        proportion=BANNER_PROPORTION,
+        least_width=LEAST_BANNER_WIDTH,
+        least_height=LEAST_BANNER_WIDTH // BANNER_PROPORTION,
+    )
 
 
 def open_picture(data: bytes) -> Image.Image:
@@ -86,7 +131,7 @@ def _open(data: bytes, formats: tuple[str, ...]) -> Image.Image:
             return _to_rgb(ImageOps.exif_transpose(picture))
     except (ImageRejected, MemoryError):
         raise
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
     except Exception as error:  # damaged files make Pillow raise whatever comes
         raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error
@@ -138,12 +183,13 @@ def _to_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:
     return picture.convert("RGB")
 
 
-def _fit(picture: Image.Image, side: int) -> Image.Image:
-    """Cut out the central square and resize it; what was cut off leaves no trace at the edges."""
-    short = min(picture.size)
-    left, top = (picture.width - short) // 2, (picture.height - short) // 2
-    square = picture.crop((left, top, left + short, top + short))
-    return square.resize((side, side), Image.Resampling.LANCZOS)
+def _fit(picture: Image.Image, width: int, height: int) -> Image.Image:
+    """Cut out the middle and resize it; what was cut off leaves no trace at the edges."""
+    wide = min(picture.width, max(picture.height * width // height, 1))
+    high = min(picture.height, max(picture.width * height // width, 1))
+    left, top = (picture.width - wide) // 2, (picture.height - high) // 2
+    middle = picture.crop((left, top, left + wide, top + high))
+    return middle.resize((width, height), Image.Resampling.LANCZOS)
 
 
 def encode_png(pixels: Pixels) -> bytes:
@@ -162,6 +208,16 @@ def encode_thumbnail(pixels: Pixels) -> bytes:
     _require_pixels(pixels)
     picture = Image.fromarray(np.ascontiguousarray(pixels))
     picture.thumbnail((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.LANCZOS)
+    return _encode_webp(picture)
+
+
+def encode_banner(pixels: Pixels) -> bytes:
+    """Encode a WebP that is to be looked at; nothing but pixels is written."""
+    _require_pixels(pixels)
+    return _encode_webp(Image.fromarray(np.ascontiguousarray(pixels)))
+
+
+def _encode_webp(picture: Image.Image) -> bytes:
     buffer = io.BytesIO()
     picture.save(buffer, format="WEBP", quality=82, method=4)
     return buffer.getvalue()

@@ -11,6 +11,9 @@ MAX_SIDE = 8192
 MAX_PIXELS = 1 << 25
 MAX_SOURCE_PIXELS = 50_000_000
 THUMBNAIL_SIDE = 320
+BANNER_PROPORTION = 4  # so many times as wide as high
+BANNER_WIDTH = 1600
+LEAST_BANNER_WIDTH = 800
 _TRUECOLOUR = 2
 
 
@@ -59,7 +62,7 @@ def read_picture_size(data: bytes) -> tuple[int, int]:
     try:
         with Image.open(io.BytesIO(data), formats=["PNG", "JPEG"]) as picture:
             return picture.height, picture.width
-    except Image.DecompressionBombError as error:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise ImageRejected("picture_too_large", limit=MAX_SOURCE_PIXELS) from error
     except Exception as error:  # damaged files make Pillow raise whatever comes
         raise ImageRejected("damaged_picture", reason=str(error)[:200]) from error

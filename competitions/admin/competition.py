@@ -13,7 +13,8 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from competitions import organizers, publishing, showcase
-from competitions.admin.base import OrganizerAdmin, person
+from competitions.admin.banner import BannerPages
+from competitions.admin.base import person
 from competitions.admin.checklist import checklist_of
 from competitions.errors import DomainError
 from competitions.models import Competition
@@ -64,7 +65,7 @@ class CompetitionForm(forms.ModelForm[Competition]):
 
 
 @admin.register(Competition)
-class CompetitionAdmin(OrganizerAdmin[Competition]):
+class CompetitionAdmin(BannerPages):
     competition_path = "pk"
     position = 10
     form = CompetitionForm

@@ -16,9 +16,9 @@ from competitions.admin.base import OrganizerAdmin, person
 from competitions.admin.lists import plain_list
 from competitions.admin.recipe_form import NORMALIZATIONS, RecipeForm
 from competitions.metric_texts import describe_metric
-from competitions.models import Preparation, ReferenceSet, ScoringRecipe
+from competitions.models import ReferenceSet, ScoringRecipe
 from competitions.networks import Networks, pins_of
-from competitions.preparation_problems import Problem
+from competitions.preparation_problems import problem_of
 from competitions.preparations import OPEN, request_calibration
 from competitions.recipes import duplicate_recipe, store_recipe
 
@@ -139,7 +139,7 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
                 obj.preparations.select_related("reference_set").order_by("-created_at")[:SHOWN]
             )
             context |= {
-                "calibrations": [(each, _problem_of(each)) for each in calibrations],
+                "calibrations": [(each, problem_of(each)) for each in calibrations],
                 "is_calibrating": any(each.status in OPEN for each in calibrations),
                 "calibration_form": self._calibration_form(request, obj),
                 "phases_using": obj.phases.select_related("competition"),
@@ -187,9 +187,3 @@ class RecipeAdmin(OrganizerAdmin[ScoringRecipe]):
         reachable = self.choices_for(ReferenceSet, request)
         field.queryset = reachable.filter(competition=recipe.competition_id).order_by("name")
         return form
-
-
-def _problem_of(preparation: Preparation) -> str:
-    if not preparation.problem_code:
-        return ""
-    return Problem(preparation.problem_code, preparation.problem_facts).detail

@@ -21,13 +21,11 @@ from competitions.admin.reference_set_forms import ImagesForm, UploadForm
 from competitions.errors import DomainError
 from competitions.models import (
     ImageRole,
-    Preparation,
     PreparationKind,
-    PreparationStatus,
     ReferenceImage,
     ReferenceSet,
 )
-from competitions.preparation_problems import Problem
+from competitions.preparation_problems import problem_of
 from competitions.preparations import OPEN, request_import
 from competitions.reference_state import SetState, content_of, state_of, with_content
 
@@ -151,7 +149,9 @@ class ReferenceSetAdmin(OrganizerAdmin[ReferenceSet]):
             "content": content_of(described),
             "state": state_of(described),
             "is_preparing": state_of(described) == SetState.PREPARING,
-            "imports": [(each, _problem_of(each)) for each in imports],
+            "live_address": self._url("live", row),
+            "page_address": self.address(row),
+            "imports": [(each, problem_of(each)) for each in imports],
             "credit_lacks": row.images.filter(licence="").count(),
         }
 
@@ -181,7 +181,7 @@ class ReferenceSetAdmin(OrganizerAdmin[ReferenceSet]):
         context = {"original": row, **self._state_context(row)}
         if not context["is_preparing"]:
             return HttpResponseClientRefresh()
-        return TemplateResponse(request, "admin/competitions/referenceset/_imports.html", context)
+        return TemplateResponse(request, "admin/competitions/_uploads.html", context)
 
     def upload_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
         """Take pictures or a zip; a worker makes images of them."""
@@ -302,9 +302,3 @@ class ReferenceImageAdmin(OrganizerAdmin[ReferenceImage]):
 
 def _known_role(wanted: str | None) -> str:
     return wanted if wanted in ImageRole.values else ImageRole.CONTENT.value
-
-
-def _problem_of(preparation: Preparation) -> str:
-    if preparation.status not in {PreparationStatus.REJECTED, PreparationStatus.FAULT}:
-        return ""
-    return Problem(preparation.problem_code, preparation.problem_facts).detail

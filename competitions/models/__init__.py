@@ -1,4 +1,5 @@
 from competitions.models.announcement import Announcement
+from competitions.models.banner import Banner
 from competitions.models.competition import Competition
 from competitions.models.leaderboard import LeaderboardEntry
 from competitions.models.mail import MailKind, MailRefusal, OutgoingMail
@@ -16,6 +17,7 @@ from competitions.models.team import Invitation, Participant, Team
 
 __all__ = [
     "Announcement",
+    "Banner",
     "Competition",
     "ImageRole",
     "Invitation",

@@ -1,4 +1,4 @@
-"""Work that a worker does for organizers: importing images, calibrating a recipe."""
+"""Work that a worker does for organizers: importing images, making a banner, calibrating."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -11,6 +11,7 @@ from django.db.models.functions import Now
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
+from competitions.models.competition import Competition
 from competitions.models.recipe import ScoringRecipe
 from competitions.models.reference_set import ImageRole, ReferenceSet
 from competitions.people import Viewer
@@ -18,6 +19,7 @@ from competitions.people import Viewer
 
 class PreparationKind(models.TextChoices):
     IMAGES = "images", _("Import of images")
+    BANNER = "banner", _("Banner")
     CALIBRATION = "calibration", _("Calibration")
 
 
@@ -35,7 +37,12 @@ class PreparationQuerySet(models.QuerySet["Preparation"]):
             return self
         if not user.is_authenticated:
             return self.none()
-        return self.filter(reference_set__competition__organizers=user)
+        return self.about(Competition.objects.organized_by(user))
+
+    def about(self, competitions: models.QuerySet[Competition]) -> Self:
+        """Keep what is done for some competitions, or for sets of theirs."""
+        found = competitions.order_by().values("pk")
+        return self.filter(Q(competition__in=found) | Q(reference_set__competition__in=found))
 
     # Leases and pauses go by the database's clock: that of a worker's machine may be wrong.
     def waiting(self) -> Self:
@@ -57,12 +64,26 @@ class Preparation(models.Model):
     """One piece of such work. The row is the truth; a message to a worker only a hint.
 
     IMAGES turns ``upload`` (one picture or a zip of pictures) into images of the reference set.
+    BANNER turns ``upload`` (one picture) into the banner of the competition.
     CALIBRATION measures the two anchors of the reference set and sets the recipe's weights.
     """
 
     kind = models.CharField(_("kind"), max_length=11, choices=PreparationKind)
+    competition = models.ForeignKey(
+        Competition,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="preparations",
+        verbose_name=_("competition"),
+    )
     reference_set = models.ForeignKey(
-        ReferenceSet, models.CASCADE, related_name="preparations", verbose_name=_("reference set")
+        ReferenceSet,
+        models.CASCADE,
+        null=True,
+        blank=True,
+        related_name="preparations",
+        verbose_name=_("reference set"),
     )
     recipe = models.ForeignKey(
         ScoringRecipe,
@@ -118,9 +139,25 @@ class Preparation(models.Model):
                 condition=Q(status__in=PreparationStatus.values), name="preparation_status_known"
             ),
             models.CheckConstraint(
-                condition=Q(kind="images", recipe__isnull=True)
-                | Q(kind="calibration", recipe__isnull=False),
-                name="preparation_calibrates_a_recipe",
+                condition=Q(
+                    kind="images",
+                    competition__isnull=True,
+                    reference_set__isnull=False,
+                    recipe__isnull=True,
+                )
+                | Q(
+                    kind="banner",
+                    competition__isnull=False,
+                    reference_set__isnull=True,
+                    recipe__isnull=True,
+                )
+                | Q(
+                    kind="calibration",
+                    competition__isnull=True,
+                    reference_set__isnull=False,
+                    recipe__isnull=False,
+                ),
+                name="preparation_for_what_its_kind_needs",
             ),
             models.CheckConstraint(
                 condition=(Q(status="running") & Q(lease_expires_at__isnull=False))
@@ -142,7 +179,14 @@ class Preparation(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()}: {self.reference_set}"
+        return f"{self.get_kind_display()}: {self.subject}"
+
+    @property
+    def subject(self) -> Competition | ReferenceSet:
+        """What it is done for."""
+        found = self.competition or self.reference_set
+        assert found is not None  # noqa: S101 - a constraint holds it
+        return found
 
     def claim(self, *, lease_expires_at: Combinable | datetime) -> bool:
         """Start an attempt; return whether it is ours."""

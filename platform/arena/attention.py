@@ -11,6 +11,7 @@ from arena.operations import checks
 from arena.operations.checks import Finding
 from competitions import publishing, showcase
 from competitions.models import Announcement, Competition, Preparation, PreparationStatus
+from competitions.models.competition import CompetitionQuerySet
 from competitions.people import Viewer
 from evaluation.models import Worker
 from submissions.models import Submission
@@ -64,7 +65,7 @@ def overview(user: Viewer) -> Mapping[str, Any]:
     return {
         "competitions": [_describe(each) for each in shown],
         "has_more": organized.count() > len(shown),
-        "attention": _attention(organized.order_by().values("pk"), user),
+        "attention": _attention(organized, user),
     }
 
 
@@ -82,16 +83,18 @@ def _describe(competition: Any) -> Overview:
     )
 
 
-def _attention(organized: Any, user: Viewer) -> Attention:
+def _attention(competitions: CompetitionQuerySet, user: Viewer) -> Attention:
+    organized = competitions.order_by().values("pk")
     troubled = [PreparationStatus.REJECTED, PreparationStatus.FAULT]
     # What was tried again and came out well needs nobody any more: only the last one counts.
-    last: dict[tuple[str, int, int | None], Preparation] = {}
+    last: dict[tuple[str, int | None, int | None, int | None], Preparation] = {}
     for each in (
-        Preparation.objects.filter(reference_set__competition__in=organized)
-        .select_related("reference_set", "recipe")
+        Preparation.objects.about(competitions)
+        .select_related("competition", "reference_set", "recipe")
         .order_by("-created_at")[: 10 * SHOWN]
     ):
-        last.setdefault((each.kind, each.reference_set_id, each.recipe_id), each)
+        of = (each.kind, each.competition_id, each.reference_set_id, each.recipe_id)
+        last.setdefault(of, each)
     faults = Submission.objects.filter(
         phase__competition__in=organized, status=Status.PLATFORM_FAULT
     )

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from arena.accounts.models import ApiToken, User
 from competitions.models import (
     Announcement,
+    Banner,
     Competition,
     Invitation,
     Participant,
@@ -125,6 +126,7 @@ def make_scene(**competition: Any) -> Scene:
         "invitation": invitation,
         "announcement": Announcement.objects.create(competition=made, title=DRAFT, body=DRAFT),
         "preparation": make_preparation(references),
+        "banner": make_banner(made),
         "upload": make_upload(phase, people["owner"]),
         "quota": TeamQuota.objects.get_or_create(phase=phase, team=team)[0],
         "token": ApiToken.issue(people["owner"], name="laptop")[0],
@@ -206,6 +208,11 @@ def make_preparation(references: ReferenceSet) -> Preparation:
         upload=ContentFile(PICTURE, name="upload.png"),
         file_name="upload.png",
     )
+
+
+def make_banner(competition: Competition) -> Banner:
+    file = ContentFile(b"a field", name="banner.webp")
+    return Banner.objects.create(competition=competition, file=file, width=800, height=200)
 
 
 __all__ = ["OUTSIDERS", "ROLES", "SECRETS", "Scene", "make_scene"]

@@ -93,6 +93,7 @@ PAGES = [
 ]
 # Hidden pairs: pictures of references and outputs are for organizers.
 PICTURES = [
+    Line("banner", EVERYBODY, "banner"),
     Line("pairs-zip", ORGANIZERS, "phase"),
     Line("reference-image", ORGANIZERS, "image"),
     Line("reference-thumbnail", ORGANIZERS, "image"),

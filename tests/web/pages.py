@@ -202,10 +202,16 @@ def of_references(name: str) -> Callable[[Scene], str]:
     return path
 
 
+def _banner_of_draft(scene: Scene) -> str:
+    return reverse("admin:competitions_competition_banner", args=[scene.draft.pk])
+
+
 ORGANIZING = [
     PageCase("admin-referenceset-upload", of_references("upload"), "organizer"),
     PageCase("admin-referenceset-upload-errors", of_references("upload"), "organizer", send_empty),
     PageCase("admin-referenceset-images", of_references("images"), "organizer"),
+    PageCase("admin-competition-banner", _banner_of_draft, "organizer"),
+    PageCase("admin-competition-banner-errors", _banner_of_draft, "organizer", send_empty),
     PageCase("competition-draft", _path_of(lambda scene: scene.draft), "organizer"),
     PageCase("admin-log-in", at("admin:login")),
     PageCase("admin", at("admin:index"), "organizer"),

@@ -4,15 +4,18 @@ import uuid
 from dataclasses import dataclass, field
 from datetime import timedelta
 
+import numpy as np
 from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
 from allauth.mfa.totp.internal.auth import TOTP, generate_totp_secret
 from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.utils.timezone import now
 
 from arena.accounts.models import ApiToken, User
 from competitions import mail_preferences, teams
 from competitions.models import (
     Announcement,
+    Banner,
     Competition,
     ImageRole,
     LeaderboardEntry,
@@ -25,8 +28,11 @@ from competitions.models import (
     Team,
 )
 from competitions.policies import ORGANIZERS
+from competitions.preparations import request_banner
 from competitions.services import publish_entry
 from evaluation.models import EvaluationRun, ImageScore, Output, Score, Worker
+from evaluation.tasks import prepare
+from styletransfer.images import encode_png
 from submissions.models import Submission
 from submissions.states import Status
 from tests.factories import (
@@ -263,11 +269,21 @@ def _set_up_workers() -> None:
         )
 
 
+def make_banner(competition: Competition) -> Banner:
+    """Have a worker's own code make a banner: stripes, wider than they are shown."""
+    stripes = np.tile(np.linspace(40, 220, 1600).astype(np.uint8)[None, :, None], (500, 1, 3))
+    upload = SimpleUploadedFile("stripes.png", encode_png(stripes))
+    by = competition.organizers.first() or make_user()
+    prepare(str(request_banner(competition, upload=upload, alt="Stripes", by=by).pk))
+    return Banner.objects.get(competition=competition)
+
+
 def _prepare_draft(scene: Scene) -> None:
     """Give the draft what an organizer works on: pictures half imported, an unused recipe."""
     references = make_reference_set(pairs=2, is_frozen=False)
     ReferenceSet.objects.filter(pk=references.pk).update(competition=scene.draft)
     make_recipe(name="Draft recipe", competition=scene.draft)
+    make_banner(scene.draft)
     for status, code in (
         (PreparationStatus.WAITING, ""),
         (PreparationStatus.DONE, ""),

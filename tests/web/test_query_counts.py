@@ -7,6 +7,7 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 from django.utils.timezone import now
 
+from competitions.models import Banner
 from competitions.services import publish_entry
 from tests.factories import (
     make_competition,
@@ -32,11 +33,14 @@ def test_the_list_of_competitions_needs_the_same_queries_however_long(client: Cl
     recipe, reference_set = make_recipe(), make_reference_set(pairs=1)
     make_scored_submission(phase=make_phase(recipe=recipe, reference_set=reference_set))
     one = count_queries(client, reverse("home"))
-    for _ in range(11):
+    for number in range(11):
         phase = make_phase(
             competition=make_competition(), recipe=recipe, reference_set=reference_set
         )
         make_scored_submission(phase=phase)
+        if number % 2:
+            file = f"banners/{number}.webp"
+            Banner.objects.create(competition=phase.competition, file=file, width=8, height=2)
     assert count_queries(client, reverse("home")) == one
 
 
