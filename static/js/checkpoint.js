@@ -4,6 +4,7 @@
 
 const CheckpointFile = (() => {
   const LONGEST_HEADER = 2 ** 24;
+  const LONGEST_LIST = 2 ** 16;
   const text = new TextDecoder();
 
   const bytesOf = async (file, start, end) =>
@@ -18,11 +19,18 @@ const CheckpointFile = (() => {
     // A file of torch.save, of either form: only the sandbox ever opens it.
     const isZip = head[0] === 0x50 && head[1] === 0x4b && head[2] === 3;
     const isOlder = head[0] === 0x80 && [0x8a, 0x0a, 0x6c, 0xfc, 0x9c].every((byte, at) => head[at + 2] === byte);
+    if (isZip && (await holdsProgram(file))) return { format: "auto", isProgram: true };
     if (isZip || isOlder) return { format: "auto" };
     const graph = await findField(file, { start: 0, end: file.size }, 7).catch(() => null);
     if (!graph) return null;
     const inputs = await graphInputs(file, graph).catch(() => []);
     return { format: "onnx", inputs };
+  }
+
+  /** Say whether the list of names at the end of a zip file is that of TorchScript. */
+  async function holdsProgram(file) {
+    const tail = text.decode(await bytesOf(file, Math.max(0, file.size - LONGEST_LIST), file.size));
+    return tail.includes("code/__torch__") || tail.includes("/constants.pkl");
   }
 
   // --- safetensors: eight bytes of length, then JSON with the names and shapes of the tensors ---

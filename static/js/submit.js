@@ -93,7 +93,7 @@ function enhance(form) {
     for (const name of ["format", "architecture", "content_input", "style_input", "size_rule"]) touched.delete(name);
     setField("format", about.format);
     if (about.format === "auto") {
-      found.textContent = texts.textPickle;
+      found.textContent = about.isProgram ? texts.textProgram : texts.textPickle;
       showFitting();
       return;
     }

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
@@ -118,6 +119,17 @@ def test_a_state_dict_is_left_to_the_check_and_its_picture_is_waited_for(
     submission = Submission.objects.get()
     assert submission.manifest == {"format": "state_dict"}
     assert submission.is_held
+
+
+def test_a_program_is_told_before_it_is_sent(
+    form: "Page", tmp_path: Path, complaints: list[str]
+) -> None:
+    path = tmp_path / "g.pt"
+    with ZipFile(path, "w") as file:
+        file.writestr("g/data.pkl", b"\x80\x02.")
+        file.writestr("g/code/__torch__.py", "")
+    choose(form, path)
+    expect(form.locator("[data-found]")).to_contain_text("a TorchScript program")
 
 
 def test_chosen_ranges_need_no_look_at_the_first_picture(
