@@ -14,6 +14,13 @@ from psycopg2.extensions import make_dsn
 
 INSTALLED = Path("/usr/lib/postgresql")  # Debian keeps one folder for each version here
 
+# A trigger goes with its table, the function that it calls does not.
+_OWN_FUNCTIONS = """
+SELECT oid::regprocedure::text FROM pg_proc
+WHERE pronamespace = current_schema()::regnamespace AND prokind = 'f'
+AND oid NOT IN (SELECT objid FROM pg_depend WHERE deptype = 'e')
+"""
+
 
 class CopyFailed(Exception):
     """The database could not be copied or put back; says why."""
@@ -42,9 +49,12 @@ def load(source: Path) -> None:
     )  # fmt: skip
     with connection.cursor() as cursor:
         tables = connection.introspection.table_names(cursor)
+        cursor.execute(_OWN_FUNCTIONS)
+        functions = [signature for (signature,) in cursor.fetchall()]
     connection.close()
     removal = source.with_suffix(".removal.sql")
     quoted = [f'DROP TABLE IF EXISTS "{name}" CASCADE;' for name in tables]
+    quoted += [f"DROP FUNCTION IF EXISTS {signature} CASCADE;" for signature in functions]
     removal.write_text("\n".join(quoted))
     _run_tool(
         "psql",
