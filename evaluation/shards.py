@@ -22,7 +22,6 @@ from evaluation.pictures import discard_pictures, store_pictures
 from evaluation.row_lease import next_expiry
 from evaluation.shard_model import Shard, ShardState
 from styletransfer.score_card import ScoreCard
-from styletransfer.shard import ShardResult
 from submissions import dispatch
 from submissions.models import Submission
 from submissions.states import Status
@@ -129,6 +128,8 @@ def record_result(shard: Shard, notes: Notes, data: bytes, pictures: Sequence[Pi
     Raises:
         InvalidShard: the data are no such result.
     """
+    from styletransfer.shard import ShardResult  # reads with what only workers have
+
     found = ShardResult.from_bytes(data, shard.pairs)
     seconds = sum(found.making.picture_s) if found.making else 0.0
     run = shard.run

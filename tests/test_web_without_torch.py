@@ -160,8 +160,13 @@ def test_the_services_own_command_serves(served: str) -> None:
         assert b"StyleArena" in answer.read()
 
 
-def test_the_command_line_says_what_to_install(python: Path, environment: dict[str, str]) -> None:
-    words = [str(python), "-m", "styletransfer", "score", "--help"]
+def test_the_command_line_says_what_to_install(
+    python: Path, environment: dict[str, str], tmp_path: Path
+) -> None:
+    trained = tmp_path / "trained.pth"
+    trained.write_bytes(b"weights")
+    words = [str(python), "-m", "styletransfer", "export", str(trained)]
+    words += ["--out", str(tmp_path / "trained.safetensors")]
     done = subprocess.run(words, cwd=ROOT, env=environment, capture_output=True, text=True)
     assert done.returncode == 1
     assert "Run: pip install 'stylearena[scoring]'" in done.stderr
