@@ -13,6 +13,7 @@ from django.contrib import admin
 from django.db.models import Model
 from django.urls import reverse
 
+from competitions.models import Competition
 from evaluation.models import Worker
 from submissions.models import Submission
 from submissions.states import Status
@@ -202,16 +203,26 @@ def of_references(name: str) -> Callable[[Scene], str]:
     return path
 
 
-def _banner_of_draft(scene: Scene) -> str:
-    return reverse("admin:competitions_competition_banner", args=[scene.draft.pk])
+def banner_of(find: Callable[[Scene], Competition]) -> Callable[[Scene], str]:
+    """Return the page of a competition's banner; the draft has one, the other has none."""
+
+    def path(scene: Scene) -> str:
+        return reverse("admin:competitions_competition_banner", args=[find(scene).pk])
+
+    return path
 
 
 ORGANIZING = [
     PageCase("admin-referenceset-upload", of_references("upload"), "organizer"),
     PageCase("admin-referenceset-upload-errors", of_references("upload"), "organizer", send_empty),
     PageCase("admin-referenceset-images", of_references("images"), "organizer"),
-    PageCase("admin-competition-banner", _banner_of_draft, "organizer"),
-    PageCase("admin-competition-banner-errors", _banner_of_draft, "organizer", send_empty),
+    PageCase("admin-competition-banner", banner_of(lambda scene: scene.draft), "organizer"),
+    PageCase(
+        "admin-competition-banner-errors",
+        banner_of(lambda scene: scene.competition),
+        "organizer",
+        send_empty,
+    ),
     PageCase("competition-draft", _path_of(lambda scene: scene.draft), "organizer"),
     PageCase("admin-log-in", at("admin:login")),
     PageCase("admin", at("admin:index"), "organizer"),
