@@ -37,7 +37,7 @@ _TICK = os.sysconf("SC_CLK_TCK")
 
 def measure(setting: Setting) -> Iterator[Row]:
     """Measure each file in turn, so that a slow minute meets all of them."""
-    rounds = setting.choose(20, quick=2)
+    rounds = setting.choose(8, quick=2)
     files = [*write_files(setting.folder), *setting.checkpoints]
     with (
         tempfile.TemporaryDirectory(prefix="preflight-") as folder,

@@ -96,7 +96,11 @@ def test_the_chart_takes_the_themes_colours(
     colour = f"{CHART}.data.datasets[1].backgroundColor"
     light = page.evaluate(colour)
     page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{colour} !== '{light}'")
+    for _ in range(100):  # the page's own policy keeps Playwright from waiting inside it
+        if page.evaluate(colour) != light:
+            break
+        page.wait_for_timeout(100)
+    assert page.evaluate(colour) != light
 
 
 def test_news_reach_table_count_and_chart(

@@ -290,7 +290,8 @@ def test_an_interrupted_run_leaves_nothing_and_ends_as_shells_expect(home: Path)
     # Contents enough to be busy for minutes.
     (home / "many").mkdir()
     for number in range(600):
-        (home / "many" / f"{number:04d}.png").write_bytes(encode_png(make_image(number)))
+        picture = encode_png(make_image(1000 + number))  # none of them is a style image
+        (home / "many" / f"{number:04d}.png").write_bytes(picture)
     command = ["score", "--generator", home / "generator.onnx", "--content", home / "many"]
     command += ["--style", home / "styles", "--out", out, *SURROGATES]
     process = subprocess.Popen(
