@@ -2,21 +2,19 @@
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import redis
 
 from arena import launch
-from arena.lifetime import die_with_parent
 from tests.deployment import ROOT, Deployment, free_port
 from tests.end_to_end.running_site import FAST_LEASES, Site
+from tests.programs import program
 from tests.services import Server, service_folder
 
 PASSWORD = "of-the-platform-alone"
@@ -103,29 +101,6 @@ class RemoteSite(Site):
         while words not in (said := self.log_of(name).read_text(errors="replace")):
             assert time.monotonic() < end, f"{words}: {said[-3000:]}"
             time.sleep(0.1)
-
-
-@contextmanager
-def program(
-    command: Sequence[str], *, env: dict[str, str], log: Path
-) -> Iterator["subprocess.Popen[bytes]"]:
-    with log.open("ab") as output:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=env,
-            stdin=subprocess.DEVNULL,
-            stdout=output,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
 
 
 @contextmanager

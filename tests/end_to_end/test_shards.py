@@ -4,10 +4,8 @@ import json
 import os
 import signal
 import sqlite3
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +13,8 @@ from typing import Any
 import pytest
 
 from arena.launch import worker
-from arena.lifetime import die_with_parent
-from tests.deployment import ROOT, Deployment
+from tests.deployment import Deployment
+from tests.programs import running
 
 PAIRS, PARTS = 20, 5
 FAST = {
@@ -66,28 +64,6 @@ pictures = [decode_png(output.file.read()) for output in outputs]
 card = scorer.score(pictures, checkpoint_sha256=run.submission.sha256)
 print(json.dumps({"whole": card.to_json(), "divided": run.card}))
 """
-
-
-@contextmanager
-def running(site: Deployment, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program of the platform as the launcher would; end it with all it has started."""
-    with site.log.open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=site.env | {"PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
 
 
 def named(name: str) -> list[str]:

@@ -23,7 +23,7 @@ import httpx
 
 from arena.launch import worker
 from tests.faults.faulty_site import ENDED, SEED, FaultySite, Visitor, faulty_site
-from tests.organizing.test_killed_worker import running
+from tests.programs import running
 
 LOOK_EVERY_S, BREAK_EVERY_S = 5.0, (8.0, 25.0)
 MOST_UNDER_WAY = 6

@@ -26,7 +26,7 @@ from arena.launch import worker
 from tests.deployment import ROOT
 from tests.faults.faulty_site import ENDED, IS_FULL, LEASES, SEED, FaultySite, Visitor, faulty_site
 from tests.faults.soak import soak
-from tests.organizing.test_killed_worker import running
+from tests.programs import running
 
 pytestmark = pytest.mark.timeout(0 if IS_FULL else 900)
 KINDS = ("evaluation", "checks", "sandbox", "sweeper", "web")

@@ -2,18 +2,14 @@
 
 import os
 import signal
-import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from functools import partial
 from pathlib import Path
 
 import pytest
 
 from arena.launch import worker
-from arena.lifetime import die_with_parent
-from tests.deployment import ROOT, Deployment
+from tests.deployment import Deployment
+from tests.programs import running
 
 PICTURES = 120
 FAST = {"ARENA_LEASE_SECONDS": "4", "ARENA_HEARTBEAT_SECONDS": "1", "ARENA_SWEEP_SECONDS": "1"}
@@ -36,28 +32,6 @@ from competitions.models import Preparation, ReferenceImage
 row = Preparation.objects.get()
 print(row.status, row.attempt, row.progress_done, ReferenceImage.objects.count())
 """
-
-
-@contextmanager
-def running(site: Deployment, command: list[str]) -> Iterator[subprocess.Popen[bytes]]:
-    """Start a program of the platform as the launcher would; end it with all it has started."""
-    with site.log.open("ab") as log:
-        process = subprocess.Popen(
-            command,
-            cwd=ROOT,
-            env=site.env | {"PYTHONPATH": f"{ROOT}:{ROOT / 'platform'}"},
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-            preexec_fn=partial(die_with_parent, os.getpid()),
-        )
-    try:
-        yield process
-    finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
-        process.wait(20)
 
 
 def show(site: Deployment) -> tuple[str, int, int, int]:
